@@ -142,23 +142,31 @@ var errEnded = errors.New("the process ended first")
 
 // await waits for a datagram after a mark, no longer than until ended is closed.
 func (n *NotifySocket) await(mark int, assignment string, ended <-chan struct{}) (Notification, error) {
+	return n.awaitThat(mark, assignment, ended, func(m Notification) bool { return m.Has(assignment) })
+}
+
+// awaitValue waits for a datagram that assigns to a name, and gives the value.
+func (n *NotifySocket) awaitValue(name string, ended <-chan struct{}) (string, error) {
+	m, err := n.awaitThat(0, name, ended, func(m Notification) bool { return m.Value(name) != "" })
+	return m.Value(name), err
+}
+
+func (n *NotifySocket) awaitThat(mark int, what string, ended <-chan struct{}, holds func(Notification) bool) (Notification, error) {
 	late := time.NewTimer(Patience)
 	defer late.Stop()
 	for {
 		n.mu.Lock()
 		got, more := n.got, n.more
 		n.mu.Unlock()
-		for _, m := range got[min(mark, len(got)):] {
-			if m.Has(assignment) {
-				return m, nil
-			}
+		if i := slices.IndexFunc(got[min(mark, len(got)):], holds); i >= 0 {
+			return got[mark+i], nil
 		}
 		select {
 		case <-more:
 		case <-ended:
-			return Notification{}, fmt.Errorf("wait for %s: %w", assignment, errEnded)
+			return Notification{}, fmt.Errorf("wait for %s: %w", what, errEnded)
 		case <-late.C:
-			return Notification{}, fmt.Errorf("no %s within %v", assignment, Patience)
+			return Notification{}, fmt.Errorf("no %s within %v", what, Patience)
 		}
 	}
 }
