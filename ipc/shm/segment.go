@@ -1,0 +1,25 @@
+package shm
+
+import "errors"
+
+// ErrForeign says that a descriptor is not the segment that was asked for:
+// unsealed, of another size or with another magic number.
+var ErrForeign = errors.New("shm: not the segment that was expected")
+
+// wordSize is the unit of access, in bytes. Everything in a segment is
+// aligned to it: a 64-bit atomic needs that on every architecture.
+const wordSize = 8
+
+// Segment is one mapped memfd. Word may be called by any goroutine; Unmap
+// and Close only when no other one uses the segment any more.
+type Segment struct {
+	fd  int // -1 in a worker, which keeps no descriptor of it
+	mem []byte
+}
+
+// Size gives the segment's length in bytes.
+func (s *Segment) Size() int { return len(s.mem) }
+
+// FD gives the descriptor that a worker is to inherit; it stays the
+// segment's. -1 where the segment was opened from somebody else's.
+func (s *Segment) FD() int { return s.fd }

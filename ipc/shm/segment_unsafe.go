@@ -1,0 +1,18 @@
+package shm
+
+import (
+	"fmt"
+	"sync/atomic"
+	"unsafe"
+)
+
+// Word gives the 64-bit word at a byte offset. It is good until Unmap.
+// Preconditions: the offset is a multiple of 8 and inside the segment; it is
+// never one that was read from a segment without a check.
+func (s *Segment) Word(offset int) *atomic.Uint64 {
+	if offset < 0 || offset > len(s.mem)-wordSize || offset%wordSize != 0 {
+		panic(fmt.Sprintf("shm: word at %d of %d bytes", offset, len(s.mem)))
+	}
+	// mmap(2) aligns the mapping to a page, the offset keeps that to a word.
+	return (*atomic.Uint64)(unsafe.Pointer(&s.mem[offset]))
+}
