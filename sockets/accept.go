@@ -65,9 +65,10 @@ type Listener interface {
 	Sweep()
 
 	// Leave takes the listener out of the kernel's queue of waiters. Accept
-	// then returns what is in the queue of connections, and after that
-	// ErrLeft: a wake-up that this process was given is never lost.
-	Leave()
+	// then returns what waits in the queue of connections, at most so many (-1:
+	// all), and after that ErrLeft: a wake-up that this process was given is
+	// never lost.
+	Leave(most int)
 
 	// Rejoin undoes Leave.
 	Rejoin()
@@ -78,8 +79,8 @@ type AcceptOptions struct {
 	Strategy Strategy // "" is Auto
 	Workers  int      // how many processes wait on the socket, for Auto; 0 is 1
 
-	// Load says how many connections this process holds and how many would be
-	// its share. Fair asks it after each accept; nil: it judges by the growth
-	// of its own accepts alone, and Done is not needed.
+	// Load says how many connections this process holds, and how many are its
+	// share of all (0: not known). Fair asks it after each accept; nil: Fair is
+	// Rotate.
 	Load func() (held, share int)
 }

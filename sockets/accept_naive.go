@@ -59,8 +59,8 @@ func (n *naive) hasLeft() bool {
 
 func (n *naive) Sweep() {}
 
-func (n *naive) Leave()  { n.set(true, past) }
-func (n *naive) Rejoin() { n.set(false, time.Time{}) }
+func (n *naive) Leave(int) { n.set(true, past) }
+func (n *naive) Rejoin()   { n.set(false, time.Time{}) }
 
 // set changes the flag and the deadline as one, so that Accept never waits
 // with the flag set.
