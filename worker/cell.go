@@ -1,20 +1,36 @@
 package worker
 
-// The states that a cell shows.
-const (
-	stateReady = iota
-	stateDraining
-	stateGone
+import (
+	"prefork/ipc"
+	"prefork/ipc/scoreboard"
 )
 
-// cell is this process' part of the scoreboard.
-type cell struct{}
+// openCell maps this process' cell of the scoreboard. A worker that was handed
+// none runs without; so does one alone.
+func (w *Worker) openCell() error {
+	fd, ok := w.env.fds[ipc.FDScoreboard]
+	if !ok || w.env.cell < 0 {
+		return nil
+	}
+	c, err := scoreboard.Open(fd, w.env.cell)
+	if err != nil {
+		return err
+	}
+	w.cell, w.conns.counted = c, c
+	c.SetState(scoreboard.StateStarting)
+	return nil
+}
 
-func (c *cell) state(int) {}
-
-func (c *cell) request() {}
-
-func (w *Worker) openCell() error { return nil }
-
-// load gives the connections that are open, and this worker's share of all.
-func (w *Worker) load() (held, share int) { return w.conns.open(), 0 }
+// load gives the connections that this worker holds and the mean of its
+// generation, rounded up; 0 where no scoreboard says it.
+func (w *Worker) load() (held, share int) {
+	if w.cell == nil {
+		return w.conns.open(), 0
+	}
+	mine, mean := w.cell.Share()
+	share = int(mean)
+	if float64(share) < mean {
+		share++
+	}
+	return int(mine), share
+}

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"prefork/ipc/scoreboard"
 )
 
 // connSet holds the open connections of a worker. The lock is taken when one
@@ -17,7 +19,7 @@ type connSet struct {
 	n       int           // guarded by mu
 	changed chan struct{} // guarded by mu; closed and replaced when n falls, nil when nobody waits
 
-	opened, ended func(open int) // told under mu; may be nil
+	counted *scoreboard.Cell // told of every change
 }
 
 // add takes a connection in. One that is no stream of the kernel's has no
@@ -36,9 +38,7 @@ func (s *connSet) add(nc net.Conn, progress time.Duration, state http.ConnState)
 	}
 	s.head = c
 	s.n++
-	if s.opened != nil {
-		s.opened(s.n)
-	}
+	s.counted.AddConnections(1)
 	return c
 }
 
@@ -54,9 +54,7 @@ func (s *connSet) remove(c *conn) {
 		c.next.prev = c.prev
 	}
 	s.n--
-	if s.ended != nil {
-		s.ended(s.n)
-	}
+	s.counted.AddConnections(-1)
 	if s.changed != nil {
 		close(s.changed)
 		s.changed = nil

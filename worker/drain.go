@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"prefork/ipc/scoreboard"
 )
 
 // cause is why a worker drains.
@@ -48,7 +50,7 @@ func (w *Worker) drain(c cause) {
 			w.drainLinger = min(w.drainLinger, quickLinger)
 		}
 		w.masterGone = c == causeMasterGone
-		w.cell.state(stateDraining)
+		w.cell.SetState(scoreboard.StateDraining)
 		if c == causeSelf {
 			_ = w.notify.Send("STOPPING=1") // the exit says it too
 		}
@@ -116,7 +118,6 @@ func (w *Worker) runDrain() {
 		err = errors.Join(ErrMasterGone, err)
 	}
 	w.drainErr = err
-	w.cell.state(stateGone)
 	close(w.drained)
 }
 

@@ -17,6 +17,7 @@ import (
 type listener struct {
 	shared sockets.Listener
 	w      *Worker
+	index  int // place in LISTEN_FDS
 	name   string
 	done   chan struct{} // closed when the descriptor is
 
@@ -27,8 +28,8 @@ type listener struct {
 	gone      bool // guarded by mu: left for good
 }
 
-func newListener(w *Worker, name string, shared sockets.Listener) *listener {
-	return &listener{shared: shared, w: w, name: name, done: make(chan struct{})}
+func newListener(w *Worker, index int, name string, shared sockets.Listener) *listener {
+	return &listener{shared: shared, w: w, index: index, name: name, done: make(chan struct{})}
 }
 
 // Addr is the address of the socket.
@@ -51,6 +52,7 @@ func (l *listener) accept(progress time.Duration, state http.ConnState) (net.Con
 		nc, err := l.shared.Accept()
 		switch {
 		case err == nil:
+			l.w.cell.AddAccepted(l.index)
 			return l.w.conns.add(nc, progress, state), nil
 		case errors.Is(err, sockets.ErrLeft):
 			if !l.awaitRoom() {

@@ -54,7 +54,8 @@ func (s *serving) hookHandler() {
 	}
 	w := s.w
 	s.srv.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.cell.request()
+		w.cell.AddRequests(1)
+		w.cell.Touch()
 		if w.isDraining() {
 			rw.Header().Set("Connection", "close")
 			theirs.ServeHTTP(rw, r)

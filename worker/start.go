@@ -12,6 +12,7 @@ import (
 
 	"prefork/ipc"
 	"prefork/ipc/notify"
+	"prefork/ipc/scoreboard"
 	"prefork/sockets"
 )
 
@@ -89,7 +90,7 @@ func (w *Worker) listen() error {
 		if err != nil {
 			return err
 		}
-		w.listeners = []*listener{newListener(w, "listen0", s)}
+		w.listeners = []*listener{newListener(w, 0, "listen0", s)}
 		return nil
 	}
 	if w.env.sockets == 0 {
@@ -104,13 +105,13 @@ func (w *Worker) listen() error {
 		if err != nil {
 			return err
 		}
-		w.listeners = append(w.listeners, newListener(w, w.env.name(i), s))
+		w.listeners = append(w.listeners, newListener(w, i, w.env.name(i), s))
 	}
 	return nil
 }
 
 func (w *Worker) sayReady() error {
-	w.cell.state(stateReady)
+	w.cell.SetState(scoreboard.StateReady)
 	return w.sendSurely("READY=1")
 }
 

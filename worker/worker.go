@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"prefork/ipc/notify"
+	"prefork/ipc/scoreboard"
 )
 
 // Alone is the address that Start listens on outside a pool. A program that
@@ -34,7 +35,7 @@ type Worker struct {
 	notify    *notify.Sender
 	listeners []*listener
 	conns     connSet
-	cell      cell
+	cell      *scoreboard.Cell // nil: none, its methods do nothing
 
 	ready     sync.Once
 	readyErr  error
