@@ -179,6 +179,7 @@ function drawWorkers() {
   const rows = new Map([...list.children].map((row) => [Number(row.dataset.slot), row]));
   for (const [slot, row] of rows) if (!pool.workers.has(slot)) row.remove();
   const most = Math.max(1, ...tally.bySlot.values());
+  list.style.setProperty('--digits', number(most).length);
   slots.forEach((slot, i) => {
     const row = rows.get(slot) ?? workerRow(slot);
     if (list.children[i] !== row) list.insertBefore(row, list.children[i] ?? null);
@@ -190,8 +191,7 @@ function drawWorkers() {
     row.querySelector('.id b').textContent = `pid ${w.pid}`;
     row.querySelector('.id span').textContent = `generation ${w.generation} · up ${duration(pool.clock + performance.now() - w.started_ms)}`;
     row.querySelector('.bar').style.setProperty('--part', answers / most);
-    row.querySelector('.answers').textContent = number(answers);
-    row.querySelector('.answers').setAttribute('aria-label', plural(answers, 'answer'));
+    row.querySelector('.answers').replaceChildren(make('b', {}, number(answers)), answers === 1 ? ' answer' : ' answers');
     row.querySelector('.memory code').textContent = `requests = ${number(w.requests)}`;
   });
 }
