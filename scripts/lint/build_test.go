@@ -1,0 +1,92 @@
+package lint
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// maxBinary is what the binary may weigh as it is shipped.
+const maxBinary = 10 << 20
+
+// goBuild builds with an environment of its own and gives what it printed.
+func goBuild(t *testing.T, env []string, args ...string) (output string, err error) {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"build"}, args...)...)
+	cmd.Dir = root()
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+func TestShippedBinaryIsSmall(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "prefork")
+	if text, err := goBuild(t, nil, "-trimpath", "-ldflags=-s -w", "-o", out, "./cmd/prefork"); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	info, err := os.Stat(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%.1f MiB", float64(info.Size())/(1<<20))
+	if info.Size() > maxBinary {
+		t.Errorf("the binary has %d bytes (max %d)", info.Size(), maxBinary)
+	}
+}
+
+// cobra imports text/template and leaves it out of a binary that sets no
+// template of its own; what is asked here is therefore the linked binary.
+func TestBinaryHasNoTemplates(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "prefork")
+	if text, err := goBuild(t, nil, "-o", out, "./cmd/prefork"); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	symbols, err := exec.Command("go", "tool", "nm", out).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"text/template.(*Template).Execute", "html/template.(*Template).Execute"} {
+		if strings.Contains(string(symbols), name) {
+			t.Errorf("the binary links %s, which switches off the linker's method pruning", name)
+		}
+	}
+}
+
+// People develop on laptops: the libraries compile there.
+func TestLibrariesBuildElsewhere(t *testing.T) {
+	for _, target := range []string{"linux/arm64", "darwin/arm64", "windows/amd64"} {
+		t.Run(target, func(t *testing.T) {
+			goos, arch, _ := strings.Cut(target, "/")
+			args := []string{"./worker/...", "./ipc/...", "./sockets/..."}
+			if goos == "linux" {
+				args = append(args, "./cmd/...", "./master/...")
+			}
+			if text, err := goBuild(t, []string{"GOOS=" + goos, "GOARCH=" + arch}, args...); err != nil {
+				t.Errorf("%v\n%s", err, text)
+			}
+		})
+	}
+}
+
+// master is for Linux and says so in one error, which names Linux.
+func TestMasterSaysThatItIsForLinux(t *testing.T) {
+	for _, goos := range []string{"darwin", "windows"} {
+		text, err := goBuild(t, []string{"GOOS=" + goos, "GOARCH=amd64"}, "./master")
+		if err == nil {
+			t.Errorf("%s: ./master builds", goos)
+			continue
+		}
+		var lines []string
+		for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
+			if !strings.HasPrefix(line, "#") {
+				lines = append(lines, line)
+			}
+		}
+		if len(lines) != 1 || !regexp.MustCompile(`(?i)linux`).MatchString(lines[0]) {
+			t.Errorf("%s: want one line that names Linux, got:\n%s", goos, text)
+		}
+	}
+}
