@@ -186,7 +186,7 @@ func noSuchName(open []*Socket) string {
 	var names []string
 	for _, s := range open {
 		if s.Adopted {
-			names = append(names, quotedName(s))
+			names = append(names, fmt.Sprintf("%q", s.Asked.Systemd))
 		}
 	}
 	if len(names) == 0 {
