@@ -59,7 +59,8 @@ func (a Addr) Bound() string {
 // addresses have equal texts.
 func (a Addr) String() string {
 	text := a.Key()
-	if a.Systemd == "" && a.Network == NetworkTCP {
+	// Hosts of these names need the scheme, else they read as another one.
+	if a.Systemd == "" && a.Network == NetworkTCP && a.Host != "unix" && a.Host != "systemd" {
 		text = strings.TrimPrefix(text, "tcp://")
 	}
 	if q := a.Options.query(); q != "" {

@@ -196,6 +196,8 @@ func TestParseRefuses(t *testing.T) {
 func TestStringIsCanonical(t *testing.T) {
 	for _, tt := range []struct{ text, want string }{
 		{"tcp://127.0.0.1:080", "127.0.0.1:80"},
+		{"tcp://UNIX:80", "tcp://unix:80"},
+		{"tcp://systemd:80", "tcp://systemd:80"},
 		{"[0::1]:80?blocking=true&name=web", "[::1]:80?name=web&blocking"},
 		{":80?freebind=false", ":80"},
 		{":80?keepalive=2m&backlog=010", ":80?backlog=10&keepalive=120s"},
