@@ -1,6 +1,9 @@
 package shm
 
-import "errors"
+import (
+	"encoding/binary"
+	"errors"
+)
 
 // ErrForeign says that a descriptor is not the segment that was asked for:
 // unsealed, of another size or with another magic number.
@@ -13,8 +16,31 @@ const wordSize = 8
 // Segment is one mapped memfd. Word may be called by any goroutine; Unmap
 // and Close only when no other one uses the segment any more.
 type Segment struct {
-	fd  int // -1 in a worker, which keeps no descriptor of it
-	mem []byte
+	fd      int // -1 in a worker, which keeps no descriptor of it
+	mem     []byte
+	private bool // mem is the Go heap's
+}
+
+// Load copies bytes out of the segment, from an offset that is a multiple of
+// 8, a word at a time.
+func (s *Segment) Load(into []byte, offset int) {
+	var word [wordSize]byte
+	for len(into) > 0 {
+		binary.NativeEndian.PutUint64(word[:], s.Word(offset).Load())
+		into = into[copy(into, word[:]):]
+		offset += wordSize
+	}
+}
+
+// Store copies bytes into the segment, from an offset that is a multiple of
+// 8, a word at a time; the last word is filled up with zeros.
+func (s *Segment) Store(offset int, from []byte) {
+	for len(from) > 0 {
+		var word [wordSize]byte
+		from = from[copy(word[:], from):]
+		s.Word(offset).Store(binary.NativeEndian.Uint64(word[:]))
+		offset += wordSize
+	}
 }
 
 // Size gives the segment's length in bytes.

@@ -112,7 +112,7 @@ func (s *Segment) mmap(fd, size int) error {
 func (s *Segment) Unmap() error {
 	mem := s.mem
 	s.mem = nil
-	if mem == nil {
+	if mem == nil || s.private {
 		return nil
 	}
 	return os.NewSyscallError("munmap", unix.Munmap(mem))

@@ -1,6 +1,7 @@
 package shm_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"testing"
@@ -116,5 +117,22 @@ func TestWordsOutsidePanic(t *testing.T) {
 			}()
 			s.Word(offset)
 		}()
+	}
+}
+
+func TestBytesOfAnyLengthComeBack(t *testing.T) {
+	for name, s := range map[string]*shm.Segment{"shared": create(t, 1<<16), "private": shm.Private(magic, 1<<16)} {
+		for _, length := range []int{0, 1, 7, 8, 9, 100, 1024} {
+			text := bytes.Repeat([]byte{0xa5}, length)
+			s.Store(64, text)
+			got := make([]byte, length)
+			s.Load(got, 64)
+			if !bytes.Equal(got, text) {
+				t.Errorf("%s: %d bytes come back as %x", name, length, got)
+			}
+		}
+		if got := s.Word(0).Load(); got != magic {
+			t.Errorf("%s: magic %#x", name, got)
+		}
 	}
 }

@@ -16,3 +16,13 @@ func (s *Segment) Word(offset int) *atomic.Uint64 {
 	// mmap(2) aligns the mapping to a page, the offset keeps that to a word.
 	return (*atomic.Uint64)(unsafe.Pointer(&s.mem[offset]))
 }
+
+// Private makes a segment in this process' own memory, all zero: what Create
+// makes, for a program that shares with nobody. It needs no Unmap.
+func Private(magic uint64, size int) *Segment {
+	// From words, so that the alignment is theirs.
+	words := make([]uint64, size/wordSize)
+	s := &Segment{fd: -1, private: true, mem: unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), size)}
+	s.Word(0).Store(magic)
+	return s
+}
