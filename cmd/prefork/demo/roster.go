@@ -11,7 +11,7 @@ import (
 const (
 	beat     = time.Second     // how often a worker renews its entry
 	entryTTL = 3*beat + beat/2 // three beats missed: the worker is gone
-	maxGap   = 32              // so many empty slots in a row end the list
+	maxGap   = 16              // so many empty slots in a row end the list
 )
 
 // Worker says who a process is.

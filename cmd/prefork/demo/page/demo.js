@@ -304,7 +304,6 @@ function emptyStrips(text) {
 function mark(side, i, slot, kept) {
   const li = make('li', { 'data-kept': kept ? 'yes' : 'no', 'aria-label': `worker ${slot}: ${kept ? 'knows you' : 'does not know you'}` },
     badge(slot), make('span', { 'aria-hidden': 'true' }, kept ? '✓' : '✗'));
-  li.setAttribute('role', 'listitem');
   side.querySelector('.strip').children[i].replaceWith(li);
 }
 
