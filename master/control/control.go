@@ -116,3 +116,9 @@ type Dropped struct {
 	Cells         uint64 `json:"cells"`         // processes that run without a cell
 	Snapshots     uint64 `json:"bad_snapshots"` // cells whose content failed its check
 }
+
+// The outcomes of a Reload.
+const (
+	Committed = "committed"
+	Failed    = "failed"
+)

@@ -104,13 +104,25 @@ type Worker struct {
 	GoLibrary  bool
 }
 
+func (w *worker) view() Worker {
+	return Worker{w.id, w.pid, w.slot, w.gen.number, w.state, w.why, w.since, w.spawned, w.goLibrary}
+}
+
 // Workers lists all processes, oldest first.
 func (s *State) Workers() []Worker {
 	list := make([]Worker, 0, len(s.workers))
 	for _, w := range s.workers {
-		list = append(list, Worker{w.id, w.pid, w.slot, w.gen.number, w.state, w.why, w.since, w.spawned, w.goLibrary})
+		list = append(list, w.view())
 	}
 	return list
+}
+
+// Worker gives one process; false when it has ended.
+func (s *State) Worker(id ID) (Worker, bool) {
+	if w := s.worker(id); w != nil {
+		return w.view(), true
+	}
+	return Worker{}, false
 }
 
 // Seat is a slot of the running generation that has no worker.

@@ -1,0 +1,99 @@
+package master
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"time"
+
+	"prefork/master/internal/pool"
+)
+
+// clockTick is the unit of utime and stime in /proc/PID/stat: sysconf(3),
+// _SC_CLK_TCK, which is 100 on every Linux port that Go has (asm/param.h,
+// USER_HZ).
+const clockTick = time.Second / 100
+
+// groupsCPU gives the CPU time that each of these process groups has used:
+// its processes, and those of their children that they waited for.
+func groupsCPU(leaders map[int]pool.ID) map[int]time.Duration {
+	used := make(map[int]time.Duration, len(leaders))
+	eachProcess(func(st procStat) {
+		if _, ok := leaders[st.group]; ok {
+			used[st.group] += st.cpu
+		}
+	})
+	return used
+}
+
+// groupMembers names the other processes of a group: "sh (812)".
+func groupMembers(group int) []string {
+	var list []string
+	eachProcess(func(st procStat) {
+		if st.group == group && st.pid != group {
+			list = append(list, clean(st.comm, 32)+" ("+strconv.Itoa(st.pid)+")")
+		}
+	})
+	return list
+}
+
+// procStat is what is read of /proc/PID/stat: proc(5).
+type procStat struct {
+	pid, group int
+	comm       string
+	cpu        time.Duration
+}
+
+// eachProcess reads all processes once. One that ends meanwhile is left out.
+func eachProcess(f func(procStat)) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return
+	}
+	for _, name := range names {
+		if name[0] < '0' || name[0] > '9' {
+			continue
+		}
+		data, err := os.ReadFile("/proc/" + name + "/stat")
+		if err != nil {
+			continue
+		}
+		if st, ok := parseStat(data); ok {
+			f(st)
+		}
+	}
+}
+
+// parseStat reads a line of /proc/PID/stat. The name stands in parentheses
+// and may hold any byte, so fields are counted from its last ")".
+func parseStat(data []byte) (procStat, bool) {
+	open, end := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')
+	if open < 1 || end < open {
+		return procStat{}, false
+	}
+	pid, err := strconv.Atoi(string(bytes.TrimSpace(data[:open])))
+	if err != nil {
+		return procStat{}, false
+	}
+	rest := bytes.Fields(data[end+1:]) // from field 3, state
+	if len(rest) < 15 {
+		return procStat{}, false
+	}
+	st := procStat{pid: pid, comm: string(data[open+1 : end])}
+	if st.group, err = strconv.Atoi(string(rest[2])); err != nil {
+		return procStat{}, false
+	}
+	for _, field := range rest[11:15] { // utime, stime, cutime, cstime
+		n, err := strconv.ParseInt(string(field), 10, 64)
+		if err != nil {
+			return procStat{}, false
+		}
+		st.cpu += time.Duration(n) * clockTick
+	}
+	return st, true
+}

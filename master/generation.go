@@ -1,0 +1,281 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"os/user"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"prefork/ipc"
+	"prefork/master/internal/pool"
+	"prefork/sockets"
+)
+
+// generation is one configuration with its sockets, ready to be spawned from.
+type generation struct {
+	number int
+	cfg    Config
+	places []sockets.Place // Open is set in each
+	ids    identity
+	base   []string // the environment that all its workers share
+}
+
+// identity is whom the workers run as.
+type identity struct {
+	drop     bool // other than the master's own
+	uid, gid int
+	groups   []int
+}
+
+// core gives the part of a configuration that decisions need.
+func (c *Config) core() pool.Config {
+	settle := pool.SettleAuto
+	if c.Settle != nil {
+		settle = *c.Settle
+	}
+	return pool.Config{
+		Workers: c.Workers, Ready: pool.ReadyMode(c.Ready.Mode), Alive: c.Ready.Alive, Settle: settle,
+		StartTimeout: c.StartTimeout, DrainTimeout: c.DrainTimeout, DrainDelay: c.DrainDelay,
+		Surge: c.Surge.Of, StartParallel: c.StartParallel,
+	}
+}
+
+// prepare makes a generation: ids looked up, new sockets bound, options of
+// the kept ones set anew. An error undoes all of it.
+func (m *master) prepare(number int, cfg Config) (*generation, error) {
+	id, err := lookIdentity(cfg.User, cfg.Group)
+	if err != nil {
+		return nil, cfg.at("user", err)
+	}
+	want := make([]sockets.Addr, 0, len(cfg.Listen))
+	for _, text := range cfg.Listen {
+		a, err := sockets.Parse(text)
+		if err != nil {
+			return nil, cfg.at("listen", err)
+		}
+		want = append(want, a)
+	}
+	if len(want) == 0 && !slices.ContainsFunc(m.sockets, func(s *sockets.Socket) bool { return s.Adopted }) {
+		a, err := sockets.Parse(defaultListen)
+		if err != nil {
+			return nil, err
+		}
+		want = append(want, a)
+	}
+	plan, err := sockets.Plan(m.sockets, want)
+	if err != nil {
+		return nil, cfg.at("listen", err)
+	}
+	if err := m.bind(plan.Set); err != nil {
+		return nil, cfg.at("listen", err)
+	}
+	g := &generation{number: number, cfg: cfg, places: plan.Set, ids: id}
+	g.base = g.environment(m.env)
+	return g, nil
+}
+
+// at puts the place of a key in front of an error about it.
+func (c *Config) at(key string, err error) error {
+	if where := c.Where[key]; where != "" {
+		return fmt.Errorf("%s: %w", where, err)
+	}
+	return err
+}
+
+// bind opens what is not open yet, and only then touches what is.
+func (m *master) bind(places []sockets.Place) error {
+	var opened []*sockets.Socket
+	undo := func() {
+		for _, s := range opened {
+			_ = s.Close()
+		}
+	}
+	for i := range places {
+		if places[i].Open != nil {
+			continue
+		}
+		s, err := m.listen(places[i].Addr)
+		if err != nil {
+			undo()
+			return err
+		}
+		opened = append(opened, s)
+		places[i].Open = s
+	}
+	for i := range places {
+		s := places[i].Open
+		if slices.Contains(opened, s) {
+			continue
+		}
+		if err := s.Apply(places[i].Addr.Options); err != nil {
+			undo()
+			m.reapply()
+			return err
+		}
+		if err := s.OpenDoor(); err != nil {
+			undo()
+			return err
+		}
+	}
+	m.sockets = append(m.sockets, opened...)
+	return nil
+}
+
+// reapply sets the running generation's options again.
+func (m *master) reapply() {
+	if m.running == nil {
+		return
+	}
+	for _, p := range m.running.places {
+		if err := p.Open.Apply(p.Addr.Options); err != nil {
+			m.log.Warn("cannot set the options of a listener back", "address", p.Addr.String(), "error", err)
+		}
+	}
+}
+
+func (g *generation) has(s *sockets.Socket) bool {
+	return slices.ContainsFunc(g.places, func(p sockets.Place) bool { return p.Open == s })
+}
+
+// only lists the sockets that g has and other has not.
+func (g *generation) only(other *generation) []*sockets.Socket {
+	var list []*sockets.Socket
+	for _, p := range g.places {
+		if other == nil || !other.has(p.Open) {
+			list = append(list, p.Open)
+		}
+	}
+	return list
+}
+
+// environment is what all workers of g inherit: the master's own, less what
+// belongs to the master alone, and the part of the contract that does not
+// depend on the worker.
+func (g *generation) environment(inherited []string) []string {
+	env := slices.Clone(inherited)
+	names := make([]string, len(g.places))
+	accept := make([]string, len(g.places))
+	for i, p := range g.places {
+		names[i] = p.Name
+		accept[i] = string(p.Addr.Options.Accept)
+		if accept[i] == "" {
+			accept[i] = g.cfg.Accept
+		}
+	}
+	return append(env,
+		ipc.EnvListenFDs+"="+strconv.Itoa(len(g.places)),
+		ipc.EnvListenFDNames+"="+strings.Join(names, ":"),
+		ipc.EnvGeneration+"="+strconv.Itoa(g.number),
+		ipc.EnvStopSignal+"="+unix.SignalName(g.cfg.StopSignal),
+		ipc.EnvDrainTimeout+"="+ipc.FormatSeconds(g.cfg.DrainTimeout),
+		ipc.EnvLinger+"="+ipc.FormatSeconds(g.cfg.Linger),
+		ipc.EnvAccept+"="+strings.Join(accept, ","),
+		ipc.EnvMaxConns+"="+strconv.Itoa(g.cfg.MaxConns),
+	)
+}
+
+// ownVariables are the master's own and not for its workers: DESIGN 5.
+func ownVariable(entry string) bool {
+	for _, prefix := range []string{"LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "LISTEN_PIDFDID=", "NOTIFY_SOCKET=", "WATCHDOG_", "PREFORK_"} {
+		if strings.HasPrefix(entry, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// lookIdentity resolves --user and --group, each a name or a number. The
+// groups are the user's own, as initgroups(3) gives them; with a group alone
+// there are no others.
+func lookIdentity(userName, groupName string) (identity, error) {
+	id := identity{uid: unix.Geteuid(), gid: unix.Getegid()}
+	if userName == "" && groupName == "" {
+		return id, nil
+	}
+	if userName != "" {
+		u, err := lookUser(userName)
+		if err != nil {
+			return id, err
+		}
+		id.uid, id.gid, id.groups = u.uid, u.gid, u.groups
+	}
+	if groupName != "" {
+		gid, err := lookGroup(groupName)
+		if err != nil {
+			return id, err
+		}
+		id.gid = gid
+		if userName == "" {
+			id.groups = []int{gid}
+		}
+	}
+	if unix.Geteuid() != 0 {
+		if id.uid == unix.Geteuid() && id.gid == unix.Getegid() {
+			return identity{uid: id.uid, gid: id.gid}, nil
+		}
+		return id, fmt.Errorf("user %q, group %q: only root can run workers as somebody else, and this master is uid %d", userName, groupName, unix.Geteuid())
+	}
+	id.drop = true
+	return id, nil
+}
+
+func lookUser(name string) (identity, error) {
+	u, err := user.Lookup(name)
+	var unknown user.UnknownUserError
+	if errors.As(err, &unknown) {
+		u, err = user.LookupId(name)
+		var unknownID user.UnknownUserIdError
+		if errors.As(err, &unknownID) {
+			uid, numErr := strconv.Atoi(name)
+			if numErr != nil || uid < 0 {
+				return identity{}, fmt.Errorf("user %q does not exist", name)
+			}
+			return identity{uid: uid, gid: uid, groups: []int{uid}}, nil // a number without an entry, as containers have it
+		}
+		if err != nil {
+			return identity{}, fmt.Errorf("user %q does not exist", name)
+		}
+	}
+	if err != nil {
+		return identity{}, fmt.Errorf("look up user %q: %w", name, err)
+	}
+	list, err := u.GroupIds()
+	if err != nil {
+		return identity{}, fmt.Errorf("look up the groups of user %q: %w", name, err)
+	}
+	var id identity
+	for i, text := range append([]string{u.Uid, u.Gid}, list...) {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return identity{}, fmt.Errorf("look up user %q: id %q is no number", name, text)
+		}
+		switch i {
+		case 0:
+			id.uid = n
+		case 1:
+			id.gid = n
+		default:
+			id.groups = append(id.groups, n)
+		}
+	}
+	return id, nil
+}
+
+func lookGroup(name string) (int, error) {
+	g, err := user.LookupGroup(name)
+	if err == nil {
+		return strconv.Atoi(g.Gid)
+	}
+	if n, numErr := strconv.Atoi(name); numErr == nil && n >= 0 {
+		return n, nil
+	}
+	var unknown user.UnknownGroupError
+	if errors.As(err, &unknown) {
+		return 0, fmt.Errorf("group %q does not exist", name)
+	}
+	return 0, fmt.Errorf("look up group %q: %w", name, err)
+}

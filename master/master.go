@@ -1,0 +1,208 @@
+package master
+
+import (
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"prefork/ipc/notify"
+	"prefork/ipc/scoreboard"
+	"prefork/master/control"
+	"prefork/master/internal/pool"
+	"prefork/sockets"
+)
+
+// Exit codes of Run.
+const (
+	ExitStopped  = 0
+	ExitRuntime  = 1
+	ExitUsage    = 2
+	ExitNotReady = 3
+	ExitConfig   = 4
+)
+
+// Options are what Run is given.
+type Options struct {
+	Config  Config
+	Load    func() (Config, error) // reads the configuration anew for a reload; nil: it stays
+	Logger  hclog.Logger           // redirected into the bounded output below
+	Stderr  *os.File               // log and the workers' captured stderr; nil: os.Stderr
+	Version string
+}
+
+// Run supervises a pool in the foreground until it has stopped, and returns
+// the process' exit code; it logs the reasons. Call it once, from the main
+// goroutine, locked to the main thread (runtime.LockOSThread in an init).
+func Run(o Options) int {
+	runtime.LockOSThread()
+	if o.Stderr == nil {
+		o.Stderr = os.Stderr
+	}
+	out := newOutput(o.Stderr)
+	defer out.close()
+	log := o.Logger
+	if r, ok := log.(hclog.OutputResettable); ok {
+		if err := r.ResetOutput(&hclog.LoggerOptions{Output: out}); err != nil {
+			log.Warn("log stays on its own output", "error", err)
+		}
+	}
+	m := &master{opt: o, log: log, out: out, start: time.Now(), cfg: o.Config}
+	if code, err := m.open(); err != nil {
+		log.Error("cannot start", "error", err)
+		m.close()
+		return code
+	}
+	code := m.loop()
+	m.close()
+	return code
+}
+
+// master is the state of a run. It belongs to the goroutine that is in Run,
+// but for out, inbox, poll and calls, which say themselves who may use them.
+type master struct {
+	opt   Options
+	log   hclog.Logger
+	out   *output
+	start time.Time // the pool's time 0
+	env   []string  // inherited by workers: the start's, less what is the master's own
+
+	pool    pool.State
+	cfg     Config // of the running generation
+	procs   map[pool.ID]*proc
+	pids    map[int]*proc
+	fresh   map[pool.ID]*proc // whose readiness is not logged yet
+	gens    map[int]*generation
+	running *generation
+	trial   *generation
+	sockets []*sockets.Socket // open ones, of all generations
+
+	sig    signals
+	inbox  *inbox
+	poll   *poller
+	calls  chan *call
+	server *server
+
+	board     *scoreboard.Board
+	store     int // descriptor of the store's segment; 0: not yet made
+	folder    notifyFolder
+	devnull   *os.File
+	idBase    uint64
+	up        upward
+	control   string // path of the control socket; "" none
+	quick     bool   // a person at a terminal waits for the stop
+	shellOnce bool   // the warning about a shell's child was given
+
+	reloading []*call // callers of the reload that runs
+	waiting   []*call // callers of the one that waits
+	reloadAt  time.Time
+	last      *control.Reload
+	waitsFor  string
+	lastFail  string // reason of the last failed reload; "" after a good one
+	doneCode  int
+	done      bool
+	overflow0 uint64
+	counts    control.Dropped
+}
+
+// now is the pool's clock: CLOCK_MONOTONIC since the start.
+func (m *master) now() time.Duration { return time.Since(m.start) }
+
+// loop is the one event loop.
+func (m *master) loop() int {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	m.step(pool.Begin{Config: m.cfg.core()})
+	for !m.done {
+		m.arm(timer)
+		select {
+		case <-m.sig.child:
+			m.reap()
+		case <-m.inbox.wake:
+			m.receive()
+		case s := <-m.sig.other:
+			m.signalled(s)
+		case c := <-m.calls:
+			m.answer(c)
+		case <-timer.C:
+			m.step(pool.Tick{})
+		}
+		m.tend()
+	}
+	return m.doneCode
+}
+
+// arm sets the timer to what comes first: the pool's deadline or that of the
+// messages to systemd.
+func (m *master) arm(t *time.Timer) {
+	next := m.up.deadline
+	if d := m.pool.NextDeadline(); d >= 0 && (next < 0 || d < next) {
+		next = d
+	}
+	if next < 0 {
+		t.Stop()
+		return
+	}
+	t.Reset(max(0, next-m.now()))
+}
+
+// step feeds one event to the core and carries out what follows. Answers of
+// inline commands re-enter here, before anything else.
+func (m *master) step(ev pool.Event) {
+	for queue := []pool.Event{ev}; len(queue) > 0 && !m.done; {
+		ev, queue = queue[0], queue[1:]
+		for _, c := range m.pool.Step(m.now(), ev) {
+			if a := m.do(c); a != nil {
+				queue = append(queue, a)
+			}
+			if m.done {
+				return
+			}
+		}
+	}
+}
+
+// receive takes what the poller has read.
+func (m *master) receive() {
+	for _, ev := range m.inbox.take() {
+		if p := m.procs[ev.id]; p != nil {
+			m.fromWorker(p, ev)
+		}
+		if m.done {
+			return
+		}
+	}
+}
+
+// fromWorker turns what came from a worker into the core's event.
+func (m *master) fromWorker(p *proc, ev fromWorker) {
+	switch {
+	case ev.executed:
+		m.step(pool.Executed{ID: p.id})
+	case ev.message != nil:
+		p.taken()
+		m.notified(p, ev.message)
+	}
+}
+
+func (m *master) notified(p *proc, msg *notify.Message) {
+	if len(msg.Refused) > 0 {
+		m.counts.Notifications += uint64(len(msg.Refused))
+		m.log.Debug("refused what a worker asked", "slot", p.slot, "pid", p.pid, "what", msg.Refused)
+	}
+	if msg.HasStatus {
+		p.status = msg.Status
+	}
+	p.goLibrary = p.goLibrary || msg.GoWorker
+	m.step(pool.Notified{
+		ID: p.id, Ready: msg.Ready, Stopping: msg.Stopping,
+		GoLibrary: msg.GoWorker, Extend: msg.ExtendTimeout,
+	})
+}
+
+// tend does what follows from the state after an event, whichever it was.
+func (m *master) tend() {
+	m.logChanges()
+	m.tendUpward()
+}

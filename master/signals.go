@@ -1,0 +1,67 @@
+package master
+
+import (
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+
+	"prefork/master/internal/pool"
+)
+
+// signals are the two ways that signals come in. SIGCHLD has a channel of its
+// own, where one pending is as good as many, so that no storm of others can
+// push it out: os/signal drops what does not fit.
+type signals struct {
+	child chan os.Signal
+	other chan os.Signal
+}
+
+// handled by the master; every other signal that can be ignored is taken and
+// dropped, so that a stray one does not end the service.
+func (s *signals) open() {
+	s.child = make(chan os.Signal, 1)
+	s.other = make(chan os.Signal, 256)
+	signal.Notify(s.child, unix.SIGCHLD)
+	signal.Notify(s.other, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT,
+		unix.SIGTTIN, unix.SIGTTOU, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, unix.SIGALRM,
+		unix.SIGPIPE, unix.SIGIO, unix.SIGVTALRM)
+}
+
+func (s *signals) close() {
+	signal.Stop(s.child)
+	signal.Stop(s.other)
+}
+
+// signalled carries out a signal: docs/reference/signals.md.
+func (m *master) signalled(s os.Signal) {
+	switch s {
+	case unix.SIGHUP:
+		m.log.Info("reload asked", "by", "SIGHUP")
+		m.reload(nil)
+	case unix.SIGTERM, unix.SIGINT:
+		m.quick = m.quick || s == unix.SIGINT && inForeground()
+		m.log.Info("stop asked", "by", unix.SignalName(s.(unix.Signal)))
+		m.step(pool.Stop{})
+	case unix.SIGQUIT:
+		m.log.Info("stop at once asked", "by", "SIGQUIT")
+		m.step(pool.Quit{})
+	case unix.SIGTTIN:
+		m.scaleBy(+1)
+	case unix.SIGTTOU:
+		m.scaleBy(-1)
+	default:
+		m.log.Debug("signal ignored", "signal", s)
+	}
+}
+
+// inForeground says that the master is the foreground job of a terminal: an
+// INT then came from its keyboard, and a person waits.
+func inForeground() bool {
+	for fd := range 3 {
+		if group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP); err == nil {
+			return group == unix.Getpgrp()
+		}
+	}
+	return false
+}

@@ -1,0 +1,281 @@
+package master
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"prefork/ipc"
+	"prefork/ipc/notify"
+	"prefork/master/internal/pool"
+)
+
+// spawn starts one worker: its descriptors, its plan, the fork on this
+// thread. Whatever fails, all that was opened for it is closed again.
+func (m *master) spawn(c pool.Spawn) pool.Event {
+	g := m.gens[c.Generation]
+	p := &proc{id: c.ID, slot: c.Slot, gen: g, since: time.Now(), pidfd: -1, lifeline: -1, cell: -1}
+	if err := m.fork(p, c.Workers); err != nil {
+		m.log.Warn("cannot start a worker", "slot", p.slot, "gen", g.number, "error", err)
+		return pool.SpawnFailed{ID: c.ID, Reason: "cannot be started: " + err.Error()}
+	}
+	m.log.Debug("worker started", "slot", p.slot, "gen", g.number, "pid", p.pid)
+	return pool.Spawned{ID: c.ID, PID: p.pid}
+}
+
+// launch collects what a spawn has opened: files go to the child and are
+// closed in the master afterwards; undo runs when it fails.
+type launch struct {
+	files []uintptr // the child's descriptors 0, 1, 2, ...
+	shut  []int     // ends that only the child keeps
+	undo  []func()
+}
+
+func (l *launch) fail() {
+	for _, f := range slices.Backward(l.undo) {
+		f()
+	}
+}
+
+func (l *launch) add(fd int) (number int) {
+	l.files = append(l.files, uintptr(fd))
+	return len(l.files) - 1
+}
+
+// pipe makes a pipe of which the child gets one end.
+func (l *launch) pipe(flags int) (read, write int, err error) {
+	var p [2]int
+	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|flags); err != nil {
+		return 0, 0, os.NewSyscallError("pipe2", err)
+	}
+	return p[0], p[1], nil
+}
+
+func (m *master) fork(p *proc, workers int) (err error) {
+	g := p.gen
+	var l launch
+	defer func() {
+		for _, fd := range l.shut {
+			_ = unix.Close(fd)
+		}
+		if err != nil {
+			l.fail()
+		}
+	}()
+
+	stdin := int(m.devnull.Fd())
+	if g.cfg.StdinSocket {
+		stdin = g.places[0].Open.FD
+	}
+	l.add(stdin)
+	l.add(1)
+	stderrRead, err := m.openStderr(p, &l)
+	if err != nil {
+		return err
+	}
+	for _, place := range g.places {
+		if place.Addr.Options.Blocking {
+			if err := place.Open.SetBlocking(); err != nil {
+				return fmt.Errorf("make listener %s blocking: %w", place.Name, err)
+			}
+		}
+		l.add(place.Open.FD)
+	}
+	life, lifeline, err := l.pipe(unix.O_NONBLOCK)
+	if err != nil {
+		return err
+	}
+	l.shut = append(l.shut, life)
+	l.undo = append(l.undo, func() { _ = unix.Close(lifeline) })
+	p.lifeline = lifeline
+	// One page each: thousands of workers do not take the user's pipe quota
+	// (pipe(7), /proc/sys/fs/pipe-user-pages-soft). It is only a saving.
+	_, _ = unix.FcntlInt(uintptr(lifeline), unix.F_SETPIPE_SZ, os.Getpagesize())
+	fds := []ipc.FD{
+		{Name: ipc.FDLifeline, Number: l.add(life)},
+		{Name: ipc.FDScoreboard, Number: l.add(m.board.FD())},
+		{Name: ipc.FDStore, Number: l.add(m.store)},
+	}
+	if stderrRead >= 0 {
+		fds = append(fds, ipc.FD{Name: ipc.FDStderr, Number: l.add(stderrRead)})
+	}
+	keep := len(l.files)
+
+	report, reportWrite, err := l.pipe(0)
+	if err != nil {
+		return err
+	}
+	l.shut = append(l.shut, reportWrite)
+	l.undo = append(l.undo, func() { _ = unix.Close(report) })
+	if err := unix.SetNonblock(report, true); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	p.shim = &shimSource{fd: report, id: p.id, in: m.inbox}
+
+	if err := m.openNotify(p, &l); err != nil {
+		return err
+	}
+	id := m.idBase + uint64(p.id)
+	if cell, ok := m.board.Alloc(p.slot, g.number, id); ok {
+		p.cell = cell
+		l.undo = append(l.undo, func() { m.board.Free(cell) })
+	} else {
+		m.counts.Cells++
+	}
+
+	work := plan{
+		Argv: g.cfg.Argv(p.slot), Env: m.workerEnv(p, id, workers, fds), Dir: g.cfg.Chdir,
+		Parent: os.Getpid(), FDs: keep, Report: l.add(reportWrite), DeathSignal: int(g.cfg.StopSignal),
+		Umask: g.cfg.Umask, Nice: g.cfg.Nice, Rlimits: g.cfg.Rlimits,
+		Drop: g.ids.drop, UID: g.ids.uid, GID: g.ids.gid, Groups: g.ids.groups,
+	}
+	planFD, err := writePlan(&work)
+	if err != nil {
+		return err
+	}
+	l.shut = append(l.shut, planFD)
+	number := l.add(planFD)
+
+	keys, err := m.watch(p)
+	l.undo = append(l.undo, func() {
+		for _, key := range keys {
+			m.poll.remove(key, 0)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	p.keys = keys
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{shimName, strconv.Itoa(number)}, &syscall.ProcAttr{
+		Env:   []string{"GOGC=off", "GOMAXPROCS=1"}, // the shim's own: it lives for milliseconds
+		Files: l.files,
+		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &p.pidfd},
+	})
+	if err != nil {
+		return fmt.Errorf("fork: %w", explainFork(err))
+	}
+	p.pid = pid
+	p.notify.pid.Store(int32(pid))
+	m.procs[p.id], m.fresh[p.id] = p, p
+	m.pids[pid] = p
+	return nil
+}
+
+// openStderr gives the child its stderr: a pipe that its own user may open
+// again (/dev/stderr), or the master's.
+func (m *master) openStderr(p *proc, l *launch) (read int, err error) {
+	if p.gen.cfg.Stderr == "inherit" {
+		l.add(2)
+		return -1, nil
+	}
+	read, write, err := l.pipe(0)
+	if err != nil {
+		return -1, err
+	}
+	l.shut = append(l.shut, write)
+	l.undo = append(l.undo, func() { _ = unix.Close(read) })
+	if p.gen.ids.drop {
+		if err := unix.Fchown(write, p.gen.ids.uid, p.gen.ids.gid); err != nil {
+			return -1, os.NewSyscallError("fchown", err)
+		}
+	}
+	// The worker gets a read end too, for the day on which the master dies.
+	// It shares the description: O_NONBLOCK here would be seen there, and
+	// the poller reads only what is there. The pipe is reopened for it.
+	own, err := unix.Open("/proc/self/fd/"+strconv.Itoa(read), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("reopen stderr pipe: %w", err)
+	}
+	l.shut = append(l.shut, read)
+	l.undo[len(l.undo)-1] = func() { _ = unix.Close(own) }
+	p.stderr = &stderrSource{fd: own, slot: p.slot, out: m.out}
+	l.add(write)
+	return read, nil
+}
+
+func (m *master) openNotify(p *proc, l *launch) error {
+	path := filepath.Join(m.folder.forUID(p.gen.ids.uid), strconv.FormatInt(int64(p.id), 10))
+	sock, err := notify.Listen(path)
+	if err != nil {
+		return err
+	}
+	l.undo = append(l.undo, func() { _ = sock.Close() })
+	p.notify = &notifySource{sock: sock, id: p.id, uid: uint32(p.gen.ids.uid), in: m.inbox}
+	return nil
+}
+
+// watch hands p's sources to the poller. It gives the keys of those that it
+// added, also with an error.
+func (m *master) watch(p *proc) (keys []int32, err error) {
+	add := func(fd int, src source) {
+		if err != nil {
+			return
+		}
+		var key int32
+		if key, err = m.poll.add(fd, src); err == nil {
+			keys = append(keys, key)
+		}
+	}
+	add(p.shim.fd, p.shim)
+	add(p.notify.sock.FD, p.notify)
+	if p.stderr != nil {
+		add(p.stderr.fd, p.stderr)
+	}
+	return keys, err
+}
+
+// workerEnv is the whole environment of a worker, but for LISTEN_PID.
+func (m *master) workerEnv(p *proc, id uint64, workers int, fds []ipc.FD) []string {
+	env := slices.Clone(p.gen.base)
+	env = append(env,
+		ipc.EnvSlot+"="+strconv.Itoa(p.slot),
+		ipc.EnvWorkers+"="+strconv.Itoa(workers),
+		ipc.EnvID+"="+strconv.FormatUint(id, 10),
+		ipc.EnvFDs+"="+ipc.FormatFDs(fds),
+		ipc.EnvNotifySocket+"="+p.notify.sock.Path,
+	)
+	if p.cell >= 0 {
+		env = append(env, ipc.EnvCell+"="+strconv.Itoa(p.cell))
+	}
+	return append(env, p.gen.cfg.EnvOf(p.slot)...)
+}
+
+func writePlan(p *plan) (fd int, err error) {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return -1, err
+	}
+	fd, err = unix.MemfdCreate("prefork-plan", unix.MFD_CLOEXEC)
+	if err != nil {
+		return -1, os.NewSyscallError("memfd_create", err)
+	}
+	for written := 0; written < len(data); {
+		n, err := unix.Pwrite(fd, data[written:], int64(written))
+		if err != nil {
+			_ = unix.Close(fd)
+			return -1, os.NewSyscallError("pwrite", err)
+		}
+		written += n
+	}
+	return fd, nil
+}
+
+// explainFork names the limit behind fork's errors: fork(2), ERRORS.
+func explainFork(err error) error {
+	switch err {
+	case unix.EAGAIN:
+		return fmt.Errorf("%w: a limit on processes is reached (RLIMIT_NPROC of the user, pids.max of the cgroup, or kernel.pid_max)", err)
+	case unix.ENOMEM:
+		return fmt.Errorf("%w: no memory for another process", err)
+	case unix.EMFILE:
+		return fmt.Errorf("%w: the master's RLIMIT_NOFILE is reached", err)
+	}
+	return err
+}

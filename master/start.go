@@ -1,0 +1,145 @@
+package master
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"prefork/ipc/scoreboard"
+	"prefork/ipc/store"
+	"prefork/master/internal/pool"
+	"prefork/sockets"
+)
+
+// bindPatience is how long a start waits for an address that is in use: the
+// draining workers of a killed master still hold it.
+const bindPatience = 5 * time.Second
+
+// bindEvery is the pause between two tries. It is a wait for another
+// program's exit, which the kernel gives no event for.
+const bindEvery = 50 * time.Millisecond
+
+const defaultListen = "127.0.0.1:8080"
+
+// open takes everything that a run needs, in an order in which a refusal
+// leaves nothing behind: first the control socket (is there another master?),
+// then the listeners. It gives the exit code of its error.
+func (m *master) open() (code int, err error) {
+	m.sig.open()
+	m.procs, m.fresh, m.pids, m.gens = map[pool.ID]*proc{}, map[pool.ID]*proc{}, map[int]*proc{}, map[int]*generation{}
+	m.idBase = uint64(time.Now().UnixNano()) // never used twice: no master lives so shortly that its workers outrun the clock
+	m.inbox, m.calls = newInbox(), make(chan *call)
+	for _, entry := range os.Environ() {
+		if !ownVariable(entry) {
+			m.env = append(m.env, entry)
+		}
+	}
+	if m.up, err = openUpward(); err != nil {
+		m.log.Warn("nobody is told of readiness", "error", err)
+	}
+	if m.devnull, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
+		return ExitRuntime, err
+	}
+	if err := m.openControl(); err != nil {
+		return ExitRuntime, err
+	}
+	if m.sockets, err = sockets.Passed(); err != nil {
+		return ExitRuntime, err
+	}
+	if err := sockets.Unset(); err != nil {
+		return ExitRuntime, err
+	}
+	g, err := m.prepare(1, m.cfg)
+	if err != nil {
+		return m.startCode(err), err
+	}
+	m.gens[1], m.running = g, g
+	if m.board, err = scoreboard.Create(); err != nil {
+		return ExitRuntime, err
+	}
+	if m.store, err = store.Create(); err != nil {
+		return ExitRuntime, err
+	}
+	if m.poll, err = newPoller(); err != nil {
+		return ExitRuntime, err
+	}
+	if err := m.folder.open(m.control); err != nil {
+		return ExitRuntime, err
+	}
+	if n, err := sockets.Overflows(); err == nil {
+		m.overflow0 = n
+	}
+	m.server.serve(m.calls)
+	return 0, nil
+}
+
+// startCode: what the file says wrongly is 4, what flags and variables say is
+// 2; an address that cannot be had is the machine's state, 1.
+func (m *master) startCode(err error) int {
+	if errors.Is(err, sockets.ErrInUse) {
+		return ExitRuntime
+	}
+	var no unix.Errno
+	if errors.As(err, &no) {
+		return ExitRuntime
+	}
+	for _, where := range m.cfg.Where {
+		if filepath.IsAbs(where) {
+			return ExitConfig
+		}
+	}
+	return ExitUsage
+}
+
+// listen binds an address; at the start it waits for one in use, in a reload
+// it does not: the loop must go on.
+func (m *master) listen(a sockets.Addr) (*sockets.Socket, error) {
+	s, err := sockets.Listen(a)
+	if m.running != nil || !errors.Is(err, sockets.ErrInUse) {
+		return s, err
+	}
+	m.log.Info("address in use, trying again", "address", a.String(), "for", bindPatience)
+	tick := time.NewTicker(bindEvery)
+	defer tick.Stop()
+	for limit := time.After(bindPatience); errors.Is(err, sockets.ErrInUse); {
+		select {
+		case <-tick.C:
+			s, err = sockets.Listen(a)
+		case sig := <-m.sig.other:
+			if sig == unix.SIGTERM || sig == unix.SIGINT || sig == unix.SIGQUIT {
+				return nil, fmt.Errorf("listen %s: stopped while waiting: %w", a.String(), err)
+			}
+		case <-limit:
+			return nil, err
+		}
+	}
+	return s, err
+}
+
+// close gives everything back. The workers have ended, or were never started.
+func (m *master) close() {
+	if m.server != nil {
+		m.server.close()
+	}
+	if m.poll != nil {
+		m.poll.close()
+	}
+	m.folder.close()
+	for _, s := range m.sockets {
+		_ = s.Close()
+	}
+	if m.board != nil {
+		_ = m.board.Close()
+	}
+	if m.store > 0 {
+		_ = unix.Close(m.store)
+	}
+	if m.up.sender != nil {
+		_ = m.up.sender.Close()
+	}
+	m.sig.close()
+}
