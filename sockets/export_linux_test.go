@@ -1,0 +1,6 @@
+package sockets
+
+var (
+	BindPath   = bindPath
+	EachAnswer = eachAnswer
+)
