@@ -79,7 +79,6 @@ func (s *State) ended(w *worker, e end) {
 	if w.why == WhyStart {
 		e.own = true
 	}
-	seat.notBefore = seat.spawned + respawnEvery
 	if e.own || w.readyAt == never && !w.gen.everReady {
 		seat.notBefore = max(seat.notBefore, s.now+backoff(seat.fails, limit))
 		seat.fails++

@@ -115,7 +115,12 @@ func (s *State) doorDeadline(d *door, timeout time.Duration, at func(time.Durati
 	}
 }
 
-// seatDue is when a seat may be filled.
+// seatDue is when a seat may be filled: after its back-off, and at most once
+// in respawnEvery, for whatever reason it is empty.
 func (s *State) seatDue(g *generation, slot int) time.Duration {
-	return s.seat(g, slot).notBefore
+	seat := s.seat(g, slot)
+	if seat.spawned == never {
+		return seat.notBefore
+	}
+	return max(seat.notBefore, seat.spawned+respawnEvery)
 }

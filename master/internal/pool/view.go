@@ -143,7 +143,7 @@ func (s *State) Empty() []Seat {
 			continue
 		}
 		seat := s.seat(s.running, slot)
-		until := seat.notBefore
+		until := s.seatDue(s.running, slot)
 		if seat.forGood {
 			until = -1
 		}
