@@ -1,0 +1,81 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"prefork/master"
+)
+
+const runHelp = `run starts a pool of workers and stays in the foreground until it is stopped.
+
+The command is what stands after the flags, or the key "command" of the config
+file. Flags beat environment variables (PREFORK_RUN_WORKERS=4), these beat the
+file, and the file beats the default. A reload reads the file again.
+
+Signals: HUP reloads, TERM and INT stop (a second one hurries), QUIT kills,
+TTIN and TTOU add and remove a worker.
+
+Exit codes: 0 stopped as asked, 1 failed, 2 wrong flags, variables or no
+command, 3 the first workers never became ready, 4 something in the file is
+wrong.`
+
+const runExample = `  # four workers, one port, any program that takes systemd's sockets
+  prefork run -w 4 -l :8080 -- python3 worker.py
+
+  # from a file, with one value changed
+  prefork run -c /etc/prefork/shop.toml --log-level debug
+
+  # behind a web server, as another user, with limits
+  prefork run -w 8 -l 'unix:/run/shop.sock?mode=0660&group=www-data' \
+      --user shop --rlimit as=512M --env RAILS_ENV=production -- ./shop
+
+  # classic FastCGI on descriptor 0
+  prefork run -w 4 -l :9000 --stdin-socket --env PHP_FCGI_MAX_REQUESTS=0 -- php-cgi`
+
+func (p *program) runCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "run [flags] -- command [args...]",
+		Short:   "Start a pool and stay in the foreground",
+		Long:    runHelp,
+		Example: runExample,
+	}
+	read := settingFlags(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		return p.runPool(newLoader(read(), p.environ, args))
+	}
+	return cmd
+}
+
+// runPool runs the pool that a loader describes, and sets the exit code. The
+// first configuration is made here; the master makes those of its reloads.
+func (p *program) runPool(l *loader) error {
+	c, err := l.load()
+	if err != nil {
+		return err
+	}
+	log := newLog(p.stderr, c)
+	warn := func(c master.Config) {
+		if text := shellWarning(c.Command); text != "" {
+			log.Warn(text, "command", c.Command)
+		}
+	}
+	warn(c)
+	last := c.Command
+	p.exit = master.Run(master.Options{
+		Config: c,
+		Load: func() (master.Config, error) {
+			next, err := l.load()
+			if err == nil && !slices.Equal(next.Command, last) {
+				warn(next)
+				last = next.Command
+			}
+			return next, err
+		},
+		Logger:  log,
+		Stderr:  p.stderr,
+		Version: version(),
+	})
+	return nil
+}
