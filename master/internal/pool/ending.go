@@ -59,8 +59,8 @@ func (s *State) ended(w *worker, e end) {
 	if w.gen.leaving && !w.gen.closing() || s.stop.told {
 		return
 	}
-	if !w.live() && w.why != WhyStart && w.why != WhyItself && w.why != WhyDrain {
-		return // told: a scale-down
+	if !w.live() && w.why != WhyItself && w.why != WhyDrain {
+		return // told: a scale-down, or a start that took too long (see overran)
 	}
 	seat := s.seat(w.gen, w.slot)
 	seat.why = e.reason
@@ -76,13 +76,15 @@ func (s *State) ended(w *worker, e end) {
 			e.own = false
 		}
 	}
-	if w.why == WhyStart {
-		e.own = true
-	}
 	if e.own || w.readyAt == never && !w.gen.everReady {
-		seat.notBefore = max(seat.notBefore, s.now+backoff(seat.fails, limit))
-		seat.fails++
+		seat.backOff(s.now, limit)
 	}
+}
+
+// backOff counts a failure of the program in this seat.
+func (t *seat) backOff(now, limit time.Duration) {
+	t.notBefore = max(t.notBefore, now+backoff(t.fails, limit))
+	t.fails++
 }
 
 // settleOf is the settle time of one worker, which may have ended.

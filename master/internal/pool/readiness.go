@@ -127,7 +127,13 @@ func (s *State) overran(w *worker) {
 	s.kill(w, WhyStart)
 	if s.proving(w) {
 		s.provingFailed(w, reason)
+		return
 	}
+	// The seat is free from now on, so the back-off counts from now on too,
+	// not from the end of a process that may be long in dying.
+	seat := s.seat(w.gen, w.slot)
+	seat.why = reason
+	seat.backOff(s.now, backoffUnready)
 }
 
 // settleTime is how long a generation whose workers are all ready must stay
