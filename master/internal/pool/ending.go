@@ -62,6 +62,9 @@ func (s *State) ended(w *worker, e end) {
 	if !w.live() && w.why != WhyItself && w.why != WhyDrain {
 		return // told: a scale-down, or a start that took too long (see overran)
 	}
+	if s.occupant(w.gen, w.slot) != nil {
+		return // it said STOPPING and was replaced: the seat is its successor's
+	}
 	seat := s.seat(w.gen, w.slot)
 	seat.why = e.reason
 	if e.forGood && w.readyAt != never {
