@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// maxPath is the longest path or abstract name of a Unix socket: sun_path has
-// 108 bytes, one of which is the NUL before or behind it (unix(7)).
+// maxPath is the longest path of a Unix socket: sun_path has 108 bytes, the
+// last of which is a NUL (unix(7)). An abstract name counts with its "@": the
+// kernel takes one byte more, but x/sys/unix, and many a client, do not.
 const maxPath = 107
 
 // maxName is the longest name of a socket: FDNAME= in sd_notify(3).
@@ -79,8 +80,8 @@ func (a *Addr) parseUnix(p string) error {
 		if name == "" {
 			return errors.New("abstract name is empty: want unix:@name")
 		}
-		if len(name) > maxPath {
-			return fmt.Errorf("abstract name of %d bytes (max %d)", len(name), maxPath)
+		if len(p) > maxPath {
+			return fmt.Errorf("abstract name of %d bytes (max %d)", len(name), maxPath-1)
 		}
 		a.Path, a.Abstract = name, true
 		return nil

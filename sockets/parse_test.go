@@ -48,7 +48,7 @@ func TestParseReadsEveryForm(t *testing.T) {
 		{"unix:/" + strings.Repeat("p", 106), path("/" + strings.Repeat("p", 106)), "unix:/" + strings.Repeat("p", 106)},
 		{"unix:@app", abstract("app"), "unix:@app"},
 		{"unix:@/a/../b", abstract("/a/../b"), "unix:@/a/../b"},
-		{"unix:@" + strings.Repeat("n", 107), abstract(strings.Repeat("n", 107)), "unix:@" + strings.Repeat("n", 107)},
+		{"unix:@" + strings.Repeat("n", 106), abstract(strings.Repeat("n", 106)), "unix:@" + strings.Repeat("n", 106)},
 		{"systemd:web", sockets.Addr{Systemd: "web"}, "systemd:web"},
 		{"systemd:my web.socket", sockets.Addr{Systemd: "my web.socket"}, "systemd:my web.socket"},
 	} {
@@ -140,7 +140,7 @@ func TestParseRefuses(t *testing.T) {
 		{"unix:/a\x00b", "path has a control character in it"},
 		{"unix:/" + strings.Repeat("p", 107), "path of 108 bytes (max 107)"},
 		{"unix:@", "abstract name is empty: want unix:@name"},
-		{"unix:@" + strings.Repeat("n", 108), "abstract name of 108 bytes (max 107)"},
+		{"unix:@" + strings.Repeat("n", 107), "abstract name of 107 bytes (max 106)"},
 		{"systemd:", "systemd name is empty"},
 		{"systemd:a:b", `systemd name "a:b" has ':' in it`},
 		{"systemd:" + strings.Repeat("n", 256), "systemd name of 256 bytes (max 255)"},
