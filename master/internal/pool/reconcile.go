@@ -102,6 +102,9 @@ func (s *State) NextDeadline() time.Duration {
 		}
 		s.doorDeadline(&s.stop.door, s.running.cfg.DrainTimeout, at)
 	}
+	if due := s.lastReady + readyGrace; s.phase == PhaseRunning && due > s.now && s.count(nil, isReady) == 0 {
+		at(due) // TakesWork changes
+	}
 	if next == never {
 		return -1
 	}
