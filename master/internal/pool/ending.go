@@ -131,6 +131,9 @@ func (s *State) enter(w *worker, to WorkerState, why string) {
 	if w.state == StateKilling {
 		panic(fmt.Sprintf("pool: I6: worker %d leaves killing", w.id))
 	}
+	if w.state == StateReady {
+		s.lastReady = s.now
+	}
 	w.state, w.why, w.since = to, why, s.now
 }
 
