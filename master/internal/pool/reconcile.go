@@ -89,7 +89,9 @@ func (s *State) NextDeadline() time.Duration {
 		if g.readyAt != never && (g == s.trial || s.phase == PhaseStarting) {
 			at(g.readyAt + s.settleTime(g))
 		}
-		s.doorDeadline(&g.door, g.cfg.DrainTimeout, at)
+		if !s.stop.told {
+			s.doorDeadline(&g.door, g.cfg.DrainTimeout, at)
+		}
 		for slot := range s.seats(g) {
 			if s.mayFill(g, slot) {
 				at(s.seatDue(g, slot))

@@ -91,8 +91,12 @@ func (s *State) closeDoor(d *door, generation int) {
 	s.emit(CloseDoor{generation})
 }
 
-// watchDoors asks after the doors that are closing.
+// watchDoors asks after the doors that are closing. After the stop signal
+// there are none: all sockets are closed.
 func (s *State) watchDoors() {
+	if s.stop.told {
+		return
+	}
 	for _, g := range s.gens {
 		if g.leaving {
 			s.watchDoor(&g.door, g.number, g.cfg.DrainTimeout)
@@ -102,7 +106,7 @@ func (s *State) watchDoors() {
 			}
 		}
 	}
-	if s.phase == PhaseStopping && !s.stop.told {
+	if s.phase == PhaseStopping {
 		s.watchDoor(&s.stop.door, 0, s.running.cfg.DrainTimeout)
 	}
 }
