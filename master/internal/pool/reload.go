@@ -1,6 +1,9 @@
 package pool
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // reloadAsked notes a request. The config is read when the reload begins, so
 // that one request behind the running reload is enough for all that come.
@@ -25,7 +28,8 @@ func (s *State) startReload() {
 		return
 	}
 	if n := s.drainingGenerations(); n >= maxDraining {
-		s.sayWaits(fmt.Sprintf("%d generations drain already; generation %d is the oldest", n, s.gens[0].number))
+		oldest := slices.IndexFunc(s.gens, func(g *generation) bool { return g.leaving })
+		s.sayWaits(fmt.Sprintf("%d generations drain already; generation %d is the oldest", n, s.gens[oldest].number))
 		return
 	}
 	s.waiting, s.waitSaid, s.loading = false, false, true
