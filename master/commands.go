@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"prefork/ipc"
+	"prefork/ipc/notify"
 	"prefork/ipc/scoreboard"
 	"prefork/master/internal/pool"
 	"prefork/sockets"
@@ -180,6 +181,7 @@ func (m *master) finish(c pool.Finish) {
 	m.done, m.doneCode = true, c.Code
 	if c.Code != 0 {
 		m.log.Error("stopped", "exit-code", c.Code, "reason", c.Reason)
+		m.up.send(notify.Status("failed: " + c.Reason))
 	} else {
 		m.log.Info("stopped", "uptime", short(time.Since(m.start)))
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sys/unix"
 
 	"prefork/ipc/notify"
 	"prefork/ipc/scoreboard"
@@ -179,6 +180,8 @@ func (m *master) receive() {
 func (m *master) fromWorker(p *proc, ev fromWorker) {
 	switch {
 	case ev.executed:
+		_ = unix.Close(p.shim.fd) // the poller has dropped it at its end
+		p.shim.fd = -1
 		m.step(pool.Executed{ID: p.id})
 	case ev.message != nil:
 		p.taken()

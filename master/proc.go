@@ -170,7 +170,9 @@ func (m *master) release(p *proc) {
 		p.stderr.flush()
 		_ = unix.Close(p.stderr.fd)
 	}
-	_ = unix.Close(p.shim.fd)
+	if p.shim.fd >= 0 {
+		_ = unix.Close(p.shim.fd)
+	}
 	_ = unix.Close(p.pidfd)
 	_ = unix.Close(p.lifeline)
 	p.lifeline = -1

@@ -23,6 +23,9 @@ const bindPatience = 5 * time.Second
 // program's exit, which the kernel gives no event for.
 const bindEvery = 50 * time.Millisecond
 
+// barrierPatience bounds the wait until systemd has read the last messages.
+const barrierPatience = 500 * time.Millisecond
+
 const defaultListen = "127.0.0.1:8080"
 
 // open takes everything that a run needs, in an order in which a refusal
@@ -139,6 +142,9 @@ func (m *master) close() {
 		_ = unix.Close(m.store)
 	}
 	if m.up.sender != nil {
+		// A message of a process that has ended cannot be attributed:
+		// sd_notify_barrier(3).
+		_ = m.up.sender.Barrier(barrierPatience)
 		_ = m.up.sender.Close()
 	}
 	m.sig.close()

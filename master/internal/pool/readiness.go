@@ -45,13 +45,15 @@ func (s *State) extend(w *worker, by time.Duration) {
 	}
 }
 
-// measured adds a sample of the CPU time of w's group.
+// measured adds a sample of the CPU time of w's group. The group's sum falls
+// when a process of it ends; how much was used in that window is not known.
 func (w *worker) measured(now, cpu time.Duration) {
 	w.samples = append(w.samples, sample{now, cpu})
 	w.sampleAt = now + sampleEvery
 	for i := len(w.samples) - 1; i >= 0; i-- {
 		if old := w.samples[i]; now-old.at >= silentWindow {
-			w.quiet = cpu-old.cpu <= silentCPU
+			used := cpu - old.cpu
+			w.quiet = used >= 0 && used <= silentCPU
 			w.samples = w.samples[i:]
 			break
 		}
