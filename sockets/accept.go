@@ -14,14 +14,13 @@ type Strategy string
 
 // The strategies.
 const (
-	// Auto takes the herd where there are few workers and Fair where there are
-	// many: AutoStrategy.
+	// Auto is the best for the worker count: AutoStrategy.
 	Auto Strategy = "auto"
 	// Exclusive wakes one worker a connection, by EPOLLEXCLUSIVE: the first
 	// idle one in the kernel's queue, which takes most of the traffic.
 	Exclusive Strategy = "exclusive"
-	// Fair is Exclusive, but a worker that holds more than its share goes to
-	// the queue's tail.
+	// Fair is Exclusive, but a worker that holds more than its share stands
+	// back for a moment, then goes to the queue's tail.
 	Fair Strategy = "fair"
 	// Rotate is Exclusive, but a worker goes to the tail after each accept.
 	Rotate Strategy = "rotate"
@@ -80,7 +79,18 @@ type AcceptOptions struct {
 	Workers  int      // how many processes wait on the socket, for Auto; 0 is 1
 
 	// Load says how many connections this process holds, and how many are its
-	// share of all (0: not known). Fair asks it after each accept; nil: Fair is
-	// Rotate.
+	// share of all. Fair asks it after each accept, which is before the caller
+	// has counted the connection; nil: Fair is Rotate.
 	Load func() (held, share int)
+}
+
+// AutoStrategy is what Auto stands for with so many workers: Fair, which was
+// the cheapest or within the noise of it at every count, and spreads
+// connections that last (docs/explanation/accept.md). One worker alone has
+// nobody to share with.
+func AutoStrategy(workers int) Strategy {
+	if workers <= 1 {
+		return Naive
+	}
+	return Fair
 }

@@ -1,6 +1,7 @@
 package sockets
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -11,21 +12,44 @@ import (
 // Accept makes a Listener of an inherited listening descriptor. It owns fd
 // from then on, also when it fails. It sets CLOEXEC and, but for Blocking,
 // O_NONBLOCK on the description: the one flag of it that is ever changed.
+//
+// The listener joins the kernel's queue of waiters at the first call of its
+// Accept: one that nobody accepts from must not be given wake-ups.
 func Accept(fd int, o AcceptOptions) (Listener, error) {
+	unix.CloseOnExec(fd)
+	s := o.Strategy
+	if s == Auto || s == "" {
+		s = AutoStrategy(o.Workers)
+	}
+	if s == Blocking {
+		return newBlocking(fd)
+	}
 	l, err := adopt(fd)
 	if err != nil {
 		return nil, err
 	}
-	return Share(l)
+	if s == Naive {
+		return &naive{deadliner: l}, nil
+	}
+	e, err := newExclusive(l, s, o.Load)
+	if err == nil {
+		return e, nil
+	}
+	if errors.Is(err, errNoEntry) {
+		// The runtime waits in some other way than it used to: the herd is
+		// dearer, and right.
+		return &naive{deadliner: l}, nil
+	}
+	return nil, errors.Join(err, l.Close())
 }
 
 // adopt turns fd into Go's listener, registered in Go's poller.
 //
 // net.FileListener duplicates the descriptor and sets O_NONBLOCK on it (net,
-// file_unix.go); os.NewFile leaves the flags of what it is given alone, so its
-// Fd clears none (os, file_unix.go: only what it opened itself is set back).
-func adopt(fd int) (net.Listener, error) {
-	unix.CloseOnExec(fd)
+// file_unix.go); os.NewFile leaves the flags of what it is given alone, and
+// its Fd clears none (os, file_unix.go: only what it opened itself is set
+// back).
+func adopt(fd int) (deadliner, error) {
 	f := os.NewFile(uintptr(fd), "listener")
 	if f == nil {
 		return nil, fmt.Errorf("adopt listener: bad descriptor %d", fd)
@@ -37,8 +61,47 @@ func adopt(fd int) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("adopt listener on descriptor %d: %w", fd, err)
 	}
-	if u, ok := l.(*net.UnixListener); ok {
-		u.SetUnlinkOnClose(false) // the path is the master's
+	switch l := l.(type) {
+	case *net.TCPListener:
+		return l, nil
+	case *net.UnixListener:
+		l.SetUnlinkOnClose(false) // the path is the master's
+		return l, nil
 	}
-	return l, nil
+	return nil, errors.Join(fmt.Errorf("adopt listener on descriptor %d: a %s socket", fd, l.Addr().Network()), l.Close())
+}
+
+// takeOne accepts without waiting: unix.EAGAIN says that the queue is empty.
+// It is for the rare times when Go's listener cannot be asked, since its
+// Accept would wait.
+func takeOne(fd int) (net.Conn, error) {
+	for {
+		nfd, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		switch err {
+		case nil:
+			return fileConn(nfd)
+		case unix.EINTR, unix.ECONNABORTED:
+			// The client has gone; Go's own Accept goes on too.
+		default:
+			return nil, &net.OpError{Op: "accept", Net: "shared", Err: os.NewSyscallError("accept4", err)}
+		}
+	}
+}
+
+func fileConn(fd int) (net.Conn, error) {
+	f := os.NewFile(uintptr(fd), "connection")
+	c, err := net.FileConn(f)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return nil, fmt.Errorf("accept: %w", err)
+	}
+	if t, ok := c.(*net.TCPConn); ok {
+		// What net's own Accept sets; TCP_NODELAY is set by FileConn's.
+		if err := t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true}); err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+	}
+	return c, nil
 }

@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"math"
+
 	"prefork/ipc"
 	"prefork/ipc/scoreboard"
 )
@@ -22,15 +24,8 @@ func (w *Worker) openCell() error {
 }
 
 // load gives the connections that this worker holds and the mean of its
-// generation, rounded up; 0 where no scoreboard says it.
+// generation, rounded up. Preconditions: it has a cell.
 func (w *Worker) load() (held, share int) {
-	if w.cell == nil {
-		return w.conns.open(), 0
-	}
 	mine, mean := w.cell.Share()
-	share = int(mean)
-	if float64(share) < mean {
-		share++
-	}
-	return int(mine), share
+	return int(mine), int(math.Ceil(mean))
 }

@@ -96,12 +96,13 @@ func (w *Worker) listen() error {
 	if w.env.sockets == 0 {
 		return fmt.Errorf("join pool: %s is 0: no socket to serve", ipc.EnvListenFDs)
 	}
+	o := sockets.AcceptOptions{Workers: w.env.workers}
+	if w.cell != nil {
+		o.Load = w.load
+	}
 	for i := range w.env.sockets {
-		s, err := sockets.Accept(ipc.ListenFDStart+i, sockets.AcceptOptions{
-			Strategy: w.env.strategy(i),
-			Workers:  w.env.workers,
-			Load:     w.load,
-		})
+		o.Strategy = w.env.strategy(i)
+		s, err := sockets.Accept(ipc.ListenFDStart+i, o)
 		if err != nil {
 			return err
 		}
