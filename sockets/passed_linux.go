@@ -89,8 +89,12 @@ func adoptPassed(fd int, name string) (*Socket, error) {
 		}
 		a.Options.V6Only = only != 0
 	}
+	asked := Addr{Systemd: name}
+	if name == "" {
+		asked = Addr{Network: a.Network, Host: a.Host, Port: a.Port, Path: a.Path, Abstract: a.Abstract}
+	}
 	a.Systemd = name
-	return &Socket{FD: fd, Name: name, Addr: a, Asked: Addr{Systemd: name}, Adopted: true}, nil
+	return &Socket{FD: fd, Name: name, Addr: a, Asked: asked, Adopted: true}, nil
 }
 
 func nameOr(name, other string) string {

@@ -22,7 +22,7 @@ type Socket struct {
 	FD      int    // -1 after Close
 	Name    string // for LISTEN_FDNAMES: ?name=, or systemd's; "": the place in the list decides (Place.Name)
 	Addr    Addr   // as bound: IP address, real port; Options are those in force
-	Asked   Addr   // as configured: the identity over a reload; for a passed socket that is its systemd name
+	Asked   Addr   // as configured: the identity over a reload; for a passed socket its systemd name, if it has one
 	Adopted bool   // passed by systemd: never filtered, unlinked or shut down
 
 	// Dev and Ino name the inode that bind(2) made at Addr.Path. They cannot be
