@@ -23,6 +23,8 @@ import (
 //	wN ready|golib|hello|stopping|extend DUR|executed|exit CODE [DETAIL]|signal N|cpu DUR
 //	run DUR               lets time pass
 //	repeat N LINE
+//	name [N]              the worker that a table test is about: the next one, or wN
+//	undying               KILL has no effect from now on
 //	trace                 measurements and probes too
 func (w *world) exec(line string) error {
 	f := strings.Fields(line)
@@ -95,6 +97,15 @@ func (w *world) exec(line string) error {
 				}
 			}
 		}
+	case "name":
+		w.named = w.latest + 1
+		if rest != "" {
+			n, e := strconv.Atoi(rest)
+			err = e
+			w.named = pool.ID(n)
+		}
+	case "undying":
+		w.undying = true
 	case "trace":
 		w.trace = true
 	default:

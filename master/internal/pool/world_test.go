@@ -30,11 +30,14 @@ type world struct {
 	pids    int
 	loading bool // a Load is held
 
-	say   func(format string, args ...any) // nil: silent
-	trace bool                             // say measurements and probes too
-	check checker
-	done  *pool.Finish
-	steps int
+	say     func(format string, args ...any) // nil: silent
+	latest  pool.ID                          // the last one that was spawned
+	named   pool.ID                          // the worker that a table test is about
+	undying bool                             // a KILL has no effect, yet
+	trace   bool                             // say measurements and probes too
+	check   checker
+	done    *pool.Finish
+	steps   int
 }
 
 // behaviour is what a worker does by itself. Durations count from its spawn;
@@ -159,6 +162,7 @@ func (w *world) step(ev pool.Event) {
 func (w *world) do(c pool.Command) pool.Event {
 	switch c := c.(type) {
 	case pool.Spawn:
+		w.latest = c.ID
 		w.log("spawn w%d slot %d gen %d (of %d)", c.ID, c.Slot, c.Generation, c.Workers)
 		if w.spawns != "" {
 			return pool.SpawnFailed{ID: c.ID, Reason: w.spawns}
@@ -171,7 +175,7 @@ func (w *world) do(c pool.Command) pool.Event {
 		w.tell(c.ID)
 	case pool.Kill:
 		w.log("kill w%d", c.ID)
-		if p := w.procs[c.ID]; p != nil && !p.killed {
+		if p := w.procs[c.ID]; p != nil && !p.killed && !w.undying {
 			p.killed = true
 			w.at(w.now+time.Millisecond, func() { w.exit(c.ID, 0, 9) })
 		}
