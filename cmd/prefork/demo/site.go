@@ -14,8 +14,6 @@ type Options struct {
 	// Command is how a shell on this machine calls this program: "prefork",
 	// or "go run ./cmd/prefork".
 	Command string
-	// Alone says that there is no master, and so no other worker.
-	Alone bool
 }
 
 // Site is the demo as one worker serves it.
@@ -102,8 +100,7 @@ func (s *Site) pool(http.ResponseWriter, *http.Request) (any, error) {
 		Shared  int64   `json:"shared"`
 		Now     int64   `json:"now_ms"` // on the clock of started_ms
 		Command string  `json:"command"`
-		Alone   bool    `json:"alone"`
-	}{s.who(), workers, shared, time.Now().UnixMilli(), s.o.Command, s.o.Alone}, nil
+	}{s.who(), workers, shared, time.Now().UnixMilli(), s.o.Command}, nil
 }
 
 // identity is one request as seen by both: null is "never heard of you".
