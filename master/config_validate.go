@@ -74,10 +74,20 @@ func (c *Config) place(key string) string {
 	switch {
 	case !given:
 		return key
-	case strings.HasPrefix(where, "-"), strings.HasPrefix(where, "PREFORK_RUN_"), where == "command line":
-		return where
+	case c.InFile(key):
+		return where + ": " + key
 	}
-	return where + ": " + key
+	return where
+}
+
+// CommandLine is the place of a command that stands after the flags.
+const CommandLine = "command line"
+
+// InFile says that a key got its value from the config file: what is wrong
+// with it is then ExitConfig, not ExitUsage.
+func (c *Config) InFile(key string) bool {
+	where, given := c.Where[key]
+	return given && where != CommandLine && !strings.HasPrefix(where, "-") && !strings.HasPrefix(where, "PREFORK_RUN_")
 }
 
 func (v *validation) identity() {
@@ -260,7 +270,7 @@ func (c Config) Unchangeable(next Config) error {
 	var problems []error
 	for _, k := range []struct{ key, old, new string }{
 		{"name", c.Name, next.Name},
-		{"control", path.Clean(c.Control), path.Clean(next.Control)},
+		{"control", cleanPath(c.Control), cleanPath(next.Control)},
 	} {
 		if k.old != k.new {
 			problems = append(problems, &Problem{
@@ -270,4 +280,12 @@ func (c Config) Unchangeable(next Config) error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// cleanPath is path.Clean, which leaves "" (no socket) as it is.
+func cleanPath(p string) string {
+	if p == "" {
+		return ""
+	}
+	return path.Clean(p)
 }
