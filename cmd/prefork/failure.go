@@ -39,8 +39,8 @@ func usage(hint, format string, args ...any) error {
 // invalid is a configuration with problems.
 type invalid struct {
 	problems []*master.Problem
-	where    map[string]string // of the keys: master.Config
-	withFile bool              // a config file was given
+	config   master.Config // as far as it goes: the places of its keys
+	withFile bool          // a config file was given
 }
 
 func (e *invalid) Error() string {
@@ -67,7 +67,7 @@ func (e *invalid) code() int {
 			return exitConfig
 		}
 		for _, k := range p.Keys {
-			if where, given := e.where[k]; given && inFile(where) {
+			if e.config.InFile(k) {
 				return exitConfig
 			}
 		}
@@ -79,7 +79,7 @@ func (e *invalid) code() int {
 // the bare key of a default.
 func inFile(where string) bool {
 	switch {
-	case strings.HasPrefix(where, "-"), strings.HasPrefix(where, envPrefix), where == commandLine, where == "command":
+	case strings.HasPrefix(where, "-"), strings.HasPrefix(where, envPrefix), where == master.CommandLine, where == "command":
 		return false
 	}
 	return settingOf(where) == nil

@@ -40,7 +40,12 @@ func settingFlags(cmd *cobra.Command) func() layer {
 			f.NoOptDefVal = "true"
 			values[s.key].kind = "bool"
 		}
+		if s.choices != nil {
+			must(cmd.RegisterFlagCompletionFunc(s.flag(), cobra.FixedCompletions(s.choices, cobra.ShellCompDirectiveNoFileComp)))
+		}
 	}
+	must(cmd.MarkFlagFilename("config", "toml"))
+	must(cmd.MarkFlagDirname("chdir"))
 	return func() layer {
 		l := layer{}
 		for key, v := range values {
@@ -53,5 +58,13 @@ func settingFlags(cmd *cobra.Command) func() layer {
 			}
 		}
 		return l
+	}
+}
+
+// must stops on a mistake in this program: a completion for a flag that is not
+// defined.
+func must(err error) {
+	if err != nil {
+		panic(err)
 	}
 }

@@ -23,7 +23,7 @@ func usageText(cmd *cobra.Command) string {
 	if cmd.HasAvailableSubCommands() {
 		b.WriteString("\nCommands:\n")
 		for _, c := range cmd.Commands() {
-			if c.IsAvailableCommand() || c.Name() == "help" {
+			if c.IsAvailableCommand() {
 				fmt.Fprintf(&b, "  %-12s %s\n", c.Name(), c.Short)
 			}
 		}
@@ -34,6 +34,28 @@ func usageText(cmd *cobra.Command) string {
 		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) { flagText(&b, f) })
 	}
 	return b.String()
+}
+
+// helpCommand is "prefork help COMMAND". Unlike cobra's own it does not take
+// an unknown command for a question about prefork itself.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show what a command does, with examples",
+		Args:  atMost(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			root := cmd.Root()
+			if len(args) == 0 {
+				return root.Help()
+			}
+			for _, c := range root.Commands() {
+				if c.Name() == args[0] {
+					return c.Help()
+				}
+			}
+			return unknownCommand(root, args[0])
+		},
+	}
 }
 
 // flagText writes a flag on a line of its own and what it means below it: some

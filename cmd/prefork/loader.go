@@ -69,7 +69,7 @@ func (l *loader) load() (master.Config, error) {
 		problems = append(problems, further(problems, c)...)
 	}
 	if len(problems) > 0 {
-		return master.Config{}, &invalid{problems: problems, where: c.Where, withFile: l.file != ""}
+		return master.Config{}, &invalid{problems: problems, config: c, withFile: l.file != ""}
 	}
 	return c, nil
 }
@@ -100,7 +100,7 @@ func defaults() master.Config {
 func (l *loader) takeCommand(c *master.Config, file layer) {
 	if len(l.command) > 0 {
 		c.Command = l.command
-		c.Where["command"] = commandLine
+		c.Where["command"] = master.CommandLine
 		return
 	}
 	for _, e := range file["command"] {
@@ -108,9 +108,6 @@ func (l *loader) takeCommand(c *master.Config, file layer) {
 		c.Where["command"] = e.where
 	}
 }
-
-// commandLine is the place of a command that stands after the flags.
-const commandLine = "command line"
 
 // derive fills in the defaults that depend on other values.
 func (l *loader) derive(c *master.Config) {

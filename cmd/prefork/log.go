@@ -12,8 +12,8 @@ import (
 
 // newLog makes the master's log on stderr.
 func newLog(stderr *os.File, c master.Config) hclog.Logger {
-	terminal := isTerminal(stderr)
-	json := c.LogFormat == "json" || c.LogFormat == "" && !terminal && !isJournal(stderr, os.Getenv("JOURNAL_STREAM"))
+	terminal, journal := isTerminal(stderr), isJournal(stderr, os.Getenv("JOURNAL_STREAM"))
+	json := c.LogFormat == "json" || c.LogFormat == "" && !terminal && !journal
 	color := hclog.ColorOff
 	if terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
 		color = hclog.ForceColor
@@ -26,7 +26,7 @@ func newLog(stderr *os.File, c master.Config) hclog.Logger {
 		Color:      color,
 		TimeFormat: "2006-01-02T15:04:05.000Z07:00",
 		// The journal stamps each line itself.
-		DisableTime: !json && !terminal,
+		DisableTime: journal && !json,
 	})
 }
 

@@ -70,6 +70,7 @@ func (p *program) root() *cobra.Command {
 		_, err := io.WriteString(cmd.OutOrStderr(), usageText(cmd))
 		return err
 	})
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(p.runCommand(), p.checkCommand(), p.statusCommand(), p.reloadCommand(),
 		p.scaleCommand(), p.stopCommand(), p.versionCommand())
 	return root

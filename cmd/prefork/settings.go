@@ -20,8 +20,9 @@ type setting struct {
 	def   string // the default, in words
 	usage string
 
-	form   form
-	number bool // the file may give it as a whole number
+	form    form
+	number  bool     // the file may give it as a whole number
+	choices []string // all texts that it may have, for completion; nil: any
 	// parse puts one text into the config; a list gets its texts in order.
 	parse func(c *master.Config, text string) error
 	// show is the effective value as TOML, "" when it is not set: check.

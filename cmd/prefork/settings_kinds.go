@@ -55,7 +55,7 @@ func count(key, def, usage string, low, high int, at func(*master.Config) *int) 
 
 func choice(key, def, usage string, choices []string, at func(*master.Config) *string) *setting {
 	return &setting{
-		key: key, arg: strings.Join(choices, "|"), def: def, usage: usage,
+		key: key, arg: strings.Join(choices, "|"), def: def, usage: usage, choices: choices,
 		parse: value(at, func(text string) (string, error) { return master.ParseChoice(text, choices...) }),
 		show:  func(c *master.Config) string { return quoteSet(*at(c)) },
 	}

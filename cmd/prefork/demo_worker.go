@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"prefork/cmd/prefork/demo"
+	"prefork/ipc"
+	"prefork/ipc/store"
+	"prefork/worker"
+)
+
+// demoGlobals is what the page calls a global: every worker is a process, and
+// so every worker has its own.
+var demoGlobals demo.Globals
+
+// demoWorker serves the demo as one worker of the pool.
+func demoWorker() error {
+	begin := time.Now()
+	shared, err := joinStore()
+	if err != nil {
+		return failed("", "%w", err)
+	}
+	w, err := worker.Start()
+	if err != nil {
+		return failed("", "%w", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return failed("", "find this program's own file: %w", err)
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return failed("", "find the current folder: %w", err)
+	}
+	site := demo.New(demo.Options{
+		Worker: demo.Worker{
+			Slot: w.Slot(), PID: os.Getpid(), Generation: int(w.Generation()), Started: begin,
+		},
+		Globals: &demoGlobals,
+		Store:   shared,
+		Command: shellCommand(self, here),
+	})
+	if err := greet(w, shared); err != nil {
+		return failed("", "%w", err)
+	}
+
+	ctx, leave := context.WithCancel(context.Background())
+	var roster sync.WaitGroup
+	roster.Go(func() { site.Announce(ctx) })
+	go func() {
+		<-w.Draining() // Serve returns after it: this goroutine ends
+		leave()
+	}()
+	err = w.Serve(site)
+	leave()
+	roster.Wait()
+	if err != nil {
+		return failed("", "%w", err)
+	}
+	return nil
+}
+
+// joinStore opens the pool's store, before worker.Start unsets the variable
+// that names it. Without a master the store is this process' own.
+func joinStore() (*store.Store, error) {
+	fds, err := ipc.ParseFDs(os.Getenv(ipc.EnvFDs))
+	if err != nil {
+		return nil, fmt.Errorf("join store: %s: %w", ipc.EnvFDs, err)
+	}
+	fd, ok := fds[ipc.FDStore]
+	if !ok {
+		return store.Private(), nil
+	}
+	return store.Open(fd)
+}
+
+// greet prints the page's address, once for the whole pool: the first worker
+// that counts itself does it.
+func greet(w *worker.Worker, shared *store.Store) error {
+	n, err := shared.Add("demo/greeted", 1)
+	if err != nil {
+		return fmt.Errorf("count first worker: %w", err)
+	}
+	if n == 1 {
+		fmt.Printf("demo: open http://%s/\n", w.Listener().Addr())
+	}
+	return nil
+}
+
+// shellCommand is how a person in the folder here calls the program self.
+func shellCommand(self, here string) string {
+	// go run builds to $TMPDIR/go-build123/b001/exe/NAME, which is gone with it.
+	if strings.Contains(self, "/go-build") && filepath.Base(filepath.Dir(self)) == "exe" {
+		return "go run ./cmd/prefork"
+	}
+	name := filepath.Base(self)
+	if found, err := exec.LookPath(name); err == nil {
+		if real, err := filepath.EvalSymlinks(found); err == nil && real == self {
+			return name
+		}
+	}
+	if rest, ok := strings.CutPrefix(self, here+"/"); ok {
+		self = "./" + rest
+	}
+	if strings.ContainsFunc(self, needsQuote) {
+		return "'" + strings.ReplaceAll(self, "'", `'\''`) + "'"
+	}
+	return self
+}
+
+func needsQuote(r rune) bool {
+	return !strings.ContainsRune("/._-+@%:,=", r) && !('a' <= r && r <= 'z') && !('A' <= r && r <= 'Z') && !('0' <= r && r <= '9')
+}
