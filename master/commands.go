@@ -49,6 +49,7 @@ func (m *master) do(c pool.Command) pool.Event {
 	case pool.Gone:
 		m.log.Info("generation gone", "gen", c.Generation)
 		delete(m.gens, c.Generation)
+		memoryBack()
 	case pool.Finish:
 		m.finish(c)
 	default:
@@ -105,6 +106,7 @@ func (m *master) poolReady() {
 	ready, _, _ := m.pool.Counts()
 	m.log.Info("pool ready", "workers", ready, "gen", m.pool.Generation(), "after", short(time.Since(m.start)))
 	m.up.ready()
+	memoryBack()
 }
 
 func (m *master) lameDuck() {

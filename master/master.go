@@ -105,6 +105,9 @@ type master struct {
 	done      bool
 	overflow0 uint64
 	counts    control.Dropped
+
+	memorySteps int
+	lookedAt    time.Duration // the last look at all processes, for what was left behind
 }
 
 // now is the pool's clock: CLOCK_MONOTONIC since the start.

@@ -1,6 +1,8 @@
 package master
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 
 	"prefork/master/internal/pool"
@@ -22,7 +24,7 @@ func (m *master) reap() {
 		}
 		p := m.pids[pid]
 		if p != nil {
-			p.leftBehind = groupMembers(pid)
+			p.leftBehind = m.behind(pid)
 			_ = unix.Kill(-pid, unix.SIGKILL) // ESRCH: nobody else was in it
 		}
 		var status unix.WaitStatus
@@ -42,6 +44,20 @@ func (m *master) reap() {
 		}
 		m.ended(p, status)
 	}
+}
+
+// lookEvery bounds the looks at all of /proc, which cost a thousand reads
+// where there are a thousand workers: when many end at once, the log names
+// what was killed behind the first of them.
+const lookEvery = time.Second
+
+// behind names what else is in a group whose leader has ended.
+func (m *master) behind(group int) []string {
+	if now := m.now(); m.lookedAt == 0 || now-m.lookedAt >= lookEvery {
+		m.lookedAt = now
+		return groupMembers(group)
+	}
+	return nil
 }
 
 // ended takes a worker's descriptors back, heals what its death may have

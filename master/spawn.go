@@ -164,6 +164,7 @@ func (m *master) fork(p *proc, workers int) (err error) {
 	p.pid = pid
 	p.notify.pid.Store(int32(pid))
 	m.procs[p.id], m.fresh[p.id] = p, p
+	m.memoryBound()
 	m.pids[pid] = p
 	return nil
 }

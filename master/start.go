@@ -33,6 +33,7 @@ const defaultListen = "127.0.0.1:8080"
 // then the listeners. It gives the exit code of its error.
 func (m *master) open() (code int, err error) {
 	m.sig.open()
+	m.memoryQuiet()
 	m.procs, m.fresh, m.pids, m.gens = map[pool.ID]*proc{}, map[pool.ID]*proc{}, map[int]*proc{}, map[int]*generation{}
 	m.idBase = uint64(time.Now().UnixNano()) // never used twice: no master lives so shortly that its workers outrun the clock
 	m.inbox, m.calls = newInbox(), make(chan *call)
