@@ -253,7 +253,10 @@ async function sendOne() {
 }
 
 async function send(n) {
-  if (n > 1) setSending(true);
+  if (n > 1) {
+    setSending(true);
+    $('last').textContent = `Sending ${plural(n, 'request')}, ${parallel} at a time …`;
+  }
   let left = n;
   let last = null;
   const runner = async () => {
