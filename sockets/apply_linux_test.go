@@ -81,7 +81,7 @@ func TestConnectionsInheritKeepAlive(t *testing.T) {
 func TestApplyChangesTheBacklogUnderWay(t *testing.T) {
 	for _, text := range []string{"127.0.0.1:0", "unix:" + socketPath(t), "unix:@" + abstractName(t)} {
 		s := listen(t, text+"?backlog=50")
-		var clients []client
+		var clients []peer
 		for range 5 {
 			clients = append(clients, dial(t, s))
 		}

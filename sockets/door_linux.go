@@ -37,7 +37,7 @@ const (
 // would leave it deaf in systemd's hands.
 func (s *Socket) CloseDoor() error {
 	switch {
-	case s.Adopted || s.doorClosed:
+	case s.Adopted || s.doorClosed || s.FD < 0:
 		return nil
 	case s.Addr.Network == NetworkTCP:
 		prog := unix.SockFprog{Len: uint16(len(synFilter)), Filter: &synFilter[0]}

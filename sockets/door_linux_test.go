@@ -67,6 +67,33 @@ func TestDoorLetsInWhoHasKnocked(t *testing.T) {
 	}
 }
 
+// Of all 256 combinations of flags the filter drops those of a new client. A
+// datagram socket shows it what a TCP socket would: bytes from the header on.
+func TestDoorFilterDropsSYNOnly(t *testing.T) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = unix.Close(pair[0]), unix.Close(pair[1]) }()
+	prog := unix.SockFprog{Len: uint16(len(sockets.SynFilter)), Filter: &sockets.SynFilter[0]}
+	if err := unix.SetsockoptSockFprog(pair[1], unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog); err != nil {
+		t.Fatal(err)
+	}
+	const syn, ack = 0x02, 0x10
+	for flags := range 256 {
+		header := make([]byte, 20)
+		header[13] = byte(flags)
+		if _, err := unix.Write(pair[0], header); err != nil && err != unix.EPERM { // EPERM: dropped
+			t.Fatal(err)
+		}
+		n, err := unix.Read(pair[1], make([]byte, 64))
+		passes := err == nil && n == len(header)
+		if want := flags&(syn|ack) != syn; passes != want {
+			t.Errorf("flags %#02x pass: %t, want %t (%d bytes, %v)", flags, passes, want, n, err)
+		}
+	}
+}
+
 // The filter is the reason for IPPROTO_TCP: what net.Listen makes refuses it.
 func TestDoorOfAnMPTCPSocketCannotClose(t *testing.T) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_MPTCP)

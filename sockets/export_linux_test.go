@@ -3,4 +3,6 @@ package sockets
 var (
 	BindPath   = bindPath
 	EachAnswer = eachAnswer
+	LockOpened = lockOpened
+	SynFilter  = synFilter
 )

@@ -53,14 +53,14 @@ func abstractName(t testing.TB) string {
 	return fmt.Sprintf("sockets-test-%d-%s", os.Getpid(), strings.ToLower(t.Name()))
 }
 
-// A client is the connecting end, as a bare descriptor: net.Dial would wait.
-type client struct {
+// A peer is the connecting end, as a bare descriptor: net.Dial would wait.
+type peer struct {
 	t  testing.TB
 	fd int
 }
 
 // dial starts to connect to s and does not wait.
-func dial(t testing.TB, s *sockets.Socket) client {
+func dial(t testing.TB, s *sockets.Socket) peer {
 	t.Helper()
 	c, err := tryDial(t, sockaddr(t, s))
 	if err != nil {
@@ -71,7 +71,7 @@ func dial(t testing.TB, s *sockets.Socket) client {
 
 // dialDeaf is dial with a client that hears no answer: the SYN-ACK is dropped
 // by its filter, so that the listener stays in SYN_RECV until hear.
-func dialDeaf(t testing.TB, s *sockets.Socket) client {
+func dialDeaf(t testing.TB, s *sockets.Socket) peer {
 	t.Helper()
 	c := newClient(t, sockaddr(t, s))
 	drop := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: 0}}
@@ -85,14 +85,14 @@ func dialDeaf(t testing.TB, s *sockets.Socket) client {
 	return c
 }
 
-func (c client) hear() {
+func (c peer) hear() {
 	c.t.Helper()
 	if err := unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0); err != nil {
 		c.t.Fatal(err)
 	}
 }
 
-func newClient(t testing.TB, sa unix.Sockaddr) client {
+func newClient(t testing.TB, sa unix.Sockaddr) peer {
 	t.Helper()
 	family := unix.AF_UNIX
 	switch sa.(type) {
@@ -106,10 +106,10 @@ func newClient(t testing.TB, sa unix.Sockaddr) client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Close(fd) })
-	return client{t, fd}
+	return peer{t, fd}
 }
 
-func tryDial(t testing.TB, sa unix.Sockaddr) (client, error) {
+func tryDial(t testing.TB, sa unix.Sockaddr) (peer, error) {
 	t.Helper()
 	c := newClient(t, sa)
 	if err := unix.Connect(c.fd, sa); err != nil && err != unix.EINPROGRESS {
@@ -139,7 +139,7 @@ func sockaddr(t testing.TB, s *sockets.Socket) unix.Sockaddr {
 }
 
 // connected waits until the handshake is done.
-func (c client) connected() {
+func (c peer) connected() {
 	c.t.Helper()
 	if !ready(c.t, c.fd, unix.POLLOUT, patience) {
 		c.t.Fatal("the client is not connected in time")
@@ -150,7 +150,7 @@ func (c client) connected() {
 }
 
 // leftWaiting says that the client is neither answered nor refused.
-func (c client) leftWaiting() {
+func (c peer) leftWaiting() {
 	c.t.Helper()
 	if ready(c.t, c.fd, unix.POLLOUT, calm) {
 		c.t.Fatalf("connect came to an end: %v", c.pendingError())
@@ -165,7 +165,7 @@ func (c client) leftWaiting() {
 	}
 }
 
-func (c client) pendingError() error {
+func (c peer) pendingError() error {
 	c.t.Helper()
 	n, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err != nil {
@@ -195,7 +195,7 @@ func ready(t testing.TB, fd int, event int16, wait time.Duration) bool {
 }
 
 // accept takes one connection from the queue.
-func accept(t testing.TB, s *sockets.Socket) client {
+func accept(t testing.TB, s *sockets.Socket) peer {
 	t.Helper()
 	if !ready(t, s.FD, unix.POLLIN, patience) {
 		t.Fatal("no connection in the queue in time")
@@ -205,13 +205,13 @@ func accept(t testing.TB, s *sockets.Socket) client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Close(fd) })
-	return client{t, fd}
+	return peer{t, fd}
 }
 
 // talk sends a byte each way.
-func talk(t testing.TB, a, b client) {
+func talk(t testing.TB, a, b peer) {
 	t.Helper()
-	for _, way := range [][2]client{{a, b}, {b, a}} {
+	for _, way := range [][2]peer{{a, b}, {b, a}} {
 		if _, err := unix.Write(way[0].fd, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
@@ -256,7 +256,12 @@ func play(t *testing.T, name string, nobody bool, files []*os.File, env ...strin
 	if nobody && os.Geteuid() == 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	}
-	out, err := cmd.CombinedOutput()
+	var complaints strings.Builder
+	cmd.Stderr = &complaints
+	out, err := cmd.Output()
+	if complaints.Len() > 0 {
+		t.Logf("role %s: %s", name, complaints.String())
+	}
 	if err != nil {
 		t.Fatalf("role %s: %v\n%s", name, err, out)
 	}

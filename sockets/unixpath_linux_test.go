@@ -204,6 +204,35 @@ func TestLockThatIsHeldIsInUse(t *testing.T) {
 	nothingBeside(t, path)
 }
 
+// Who waits for the lock may get that of a file which its holder has removed:
+// the next starter would make a new file, and lock that.
+func TestLockOfARemovedFileIsNone(t *testing.T) {
+	name := socketPath(t)
+	for _, tt := range []struct {
+		what  string
+		after func() error
+		ours  bool
+	}{
+		{"the same", func() error { return nil }, true},
+		{"removed", func() error { return os.Remove(name) }, false},
+		{"made anew", func() error { return errors.Join(os.Rename(name, name+".old"), os.WriteFile(name, nil, 0o600)) }, false},
+	} {
+		fd, err := unix.Open(name, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tt.after(); err != nil {
+			t.Fatal(err)
+		}
+		if ours, err := sockets.LockOpened(fd, name); ours != tt.ours || err != nil {
+			t.Errorf("%s: %t, %v, want %t", tt.what, ours, err, tt.ours)
+		}
+		if err := unix.Close(fd); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestLongestPathsBind(t *testing.T) {
 	path := socketPath(t)
 	path += strings.Repeat("x", 107-len(path))
