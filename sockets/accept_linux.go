@@ -76,7 +76,7 @@ func adopt(fd int) (deadliner, error) {
 // Accept would wait.
 func takeOne(fd int) (net.Conn, error) {
 	for {
-		nfd, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		nfd, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
 		switch err {
 		case nil:
 			return fileConn(nfd)
@@ -88,6 +88,8 @@ func takeOne(fd int) (net.Conn, error) {
 	}
 }
 
+// fileConn makes the connection that net's own Accept would: FileConn sets
+// TCP_NODELAY, keep-alive and O_NONBLOCK. It owns fd.
 func fileConn(fd int) (net.Conn, error) {
 	f := os.NewFile(uintptr(fd), "connection")
 	c, err := net.FileConn(f)
@@ -96,12 +98,6 @@ func fileConn(fd int) (net.Conn, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("accept: %w", err)
-	}
-	if t, ok := c.(*net.TCPConn); ok {
-		// What net's own Accept sets; TCP_NODELAY is set by FileConn's.
-		if err := t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true}); err != nil {
-			return nil, errors.Join(err, c.Close())
-		}
 	}
 	return c, nil
 }
