@@ -158,8 +158,8 @@ func TestSlotExpandsInArgumentsAndValues(t *testing.T) {
 }
 
 func TestInFileTellsFilesFromFlagsAndVariables(t *testing.T) {
-	c := master.Config{Where: map[string]string{"a": "app.toml:3", "b": "--b", "c": "PREFORK_RUN_C", "command": master.CommandLine}}
-	for key, want := range map[string]bool{"a": true, "b": false, "c": false, "command": false, "other": false} {
+	c := master.Config{Where: map[string]string{"a": "app.toml:3", "b": "--b", "c": "PREFORK_RUN_C", "d": "prefork demo", "command": master.CommandLine}}
+	for key, want := range map[string]bool{"a": true, "b": false, "c": false, "d": false, "command": false, "other": false} {
 		if got := c.InFile(key); got != want {
 			t.Errorf("%s: %v", key, got)
 		}

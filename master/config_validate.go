@@ -84,11 +84,11 @@ func (c *Config) place(key string) string {
 const CommandLine = "command line"
 
 // InFile says that a key got its value from the config file: what is wrong
-// with it is then ExitConfig, not ExitUsage.
-func (c *Config) InFile(key string) bool {
-	where, given := c.Where[key]
-	return given && where != CommandLine && !strings.HasPrefix(where, "-") && !strings.HasPrefix(where, "PREFORK_RUN_")
-}
+// with it is then ExitConfig, not ExitUsage. Only places of a file end in a
+// line.
+func (c *Config) InFile(key string) bool { return fileLine.MatchString(c.Where[key]) }
+
+var fileLine = regexp.MustCompile(`:[0-9]+$`)
 
 func (v *validation) identity() {
 	c := v.config

@@ -71,7 +71,7 @@ func (p *program) root() *cobra.Command {
 		return err
 	})
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(p.runCommand(), p.checkCommand(), p.statusCommand(), p.reloadCommand(),
+	root.AddCommand(p.runCommand(), p.demoCommand(), p.checkCommand(), p.statusCommand(), p.reloadCommand(),
 		p.scaleCommand(), p.stopCommand(), p.versionCommand())
 	return root
 }

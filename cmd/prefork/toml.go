@@ -103,10 +103,7 @@ func (r *fileReader) where(key, inside string) string {
 	if n := r.lines[key+"."+inside]; inside != "" && n > 0 {
 		line = n
 	}
-	if line == 0 {
-		return r.path
-	}
-	return r.path + ":" + strconv.Itoa(line)
+	return r.path + ":" + strconv.Itoa(max(1, line))
 }
 
 func (r *fileReader) byLine(a, b string) int {
