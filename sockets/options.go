@@ -3,6 +3,7 @@ package sockets
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -223,10 +224,14 @@ func strategyNames() string {
 	return strings.Join(names, ", ")
 }
 
-// owner checks the form of a user's or group's name: what useradd(8) takes,
-// and the characters that directory services add.
+// owner checks the form of a user or a group: what useradd(8) takes, with the
+// characters that directory services add, or a number. 4294967295 is no id but
+// "leave it as it is" in chown(2).
 func owner(v string) error {
-	if v == "" || len(v) > 255 || !isWord(v, "._-@\\$+") {
+	if v == "" || len(v) > 255 || strings.ContainsAny(v[:1], "-+") || !isWord(v, "._-@\\$+") {
+		return errValue
+	}
+	if n, err := strconv.ParseUint(v, 10, 32); isNumber(v) && (err != nil || n == math.MaxUint32) {
 		return errValue
 	}
 	return nil

@@ -115,7 +115,7 @@ func (a *Addr) parseTCP(hostport string) error {
 	if _, err := netip.ParseAddr(hostport); err == nil && strings.Contains(hostport, ":") {
 		return fmt.Errorf("an IPv6 address goes in brackets, and a port behind it: want [%s]:port", hostport)
 	}
-	if isPort(hostport) {
+	if isNumber(hostport) {
 		return fmt.Errorf("port without a colon: want :%s", hostport)
 	}
 	host, port, err := net.SplitHostPort(hostport)
@@ -129,7 +129,7 @@ func (a *Addr) parseTCP(hostport string) error {
 	if a.Host, err = canonicalHost(host, strings.HasPrefix(hostport, "[")); err != nil {
 		return err
 	}
-	if !isPort(port) {
+	if !isNumber(port) {
 		return fmt.Errorf("port %q: want a number from 0 to 65535", port)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
@@ -140,8 +140,8 @@ func (a *Addr) parseTCP(hostport string) error {
 	return nil
 }
 
-// isPort says that s is a number; strconv alone would take a sign.
-func isPort(s string) bool {
+// isNumber says that s has digits alone; strconv would take a sign or "_".
+func isNumber(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
@@ -169,7 +169,7 @@ func canonicalHost(host string, brackets bool) (string, error) {
 		return "", errors.New("host \"*\": want :port for all addresses")
 	}
 	last := host[strings.LastIndexByte(host, '.')+1:]
-	if len(host) > 253 || !isWord(host, "._-") || isPort(last) || strings.Contains("."+host+".", "..") {
+	if len(host) > 253 || !isWord(host, "._-") || isNumber(last) || strings.Contains("."+host+".", "..") {
 		return "", fmt.Errorf("host %q: want an IP address or a host name", host)
 	}
 	return strings.ToLower(host), nil

@@ -177,6 +177,10 @@ func TestParseRefuses(t *testing.T) {
 		{"unix:/s?mode=0", "want permissions in octal"},
 		{"unix:/s?mode=1777", "want permissions in octal"},
 		{"unix:/s?user=a b", `option "user=a b": want a user's name or number`},
+		{"unix:/s?user=-1", `option "user=-1": want a user's name or number`},
+		{"unix:/s?user=+1", `option "user=+1": want`},
+		{"unix:/s?user=4294967295", `option "user=4294967295": want`},
+		{"unix:/s?group=99999999999", `option "group=99999999999": want a group's name or number`},
 		{"unix:/s?group=", "option group= has no value: want a group's name or number"},
 	} {
 		a, err := sockets.Parse(tt.text)

@@ -9,7 +9,7 @@ var (
 	ErrInUse = errors.New("address in use")
 	// ErrNoDiag: the kernel does not tell, since sock_diag(7) is not built in
 	// or netlink is forbidden (RestrictAddressFamilies= of systemd.exec(5)).
-	ErrNoDiag = errors.New("sockets: no socket diagnostics")
+	ErrNoDiag = errors.New("no socket diagnostics")
 	// ErrNeedsRestart: a socket that is still open is in the way, or an option
 	// changed that only bind(2) takes.
 	ErrNeedsRestart = errors.New("needs a restart")

@@ -358,6 +358,7 @@ func TestFailedListenLeavesNothing(t *testing.T) {
 		{"192.0.2.1:0", "192.0.2.1 is no address of this machine (the option freebind binds it all the same): bind: "},
 		{"[2001:db8::1]:0", "2001:db8::1 is no address of this machine"},
 		{"[fe80::1%none]:0", "interface none: "},
+		{"name.invalid:0", "host name.invalid is not in /etc/hosts, and no name server is asked: want an IP address"},
 		{"systemd:web", "systemd makes this socket"},
 	} {
 		_, err := sockets.Listen(mustParse(t, tt.text))
