@@ -125,6 +125,8 @@ func (m *master) loop() int {
 			m.reap()
 		case <-m.inbox.wake:
 			m.receive()
+		case s := <-m.sig.end:
+			m.signalled(s)
 		case s := <-m.sig.other:
 			m.signalled(s)
 		case c := <-m.calls:

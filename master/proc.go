@@ -114,8 +114,12 @@ func (p *proc) evidence() string {
 	if p.stderr == nil {
 		return ""
 	}
-	return lastLines(p.stderr.tail, 3)
+	return lastLines(p.stderr.tail, evidenceLines)
 }
+
+// evidenceLines is how many of the last lines explain an end. The cause is
+// rarely the very last: gunicorn says three lines more behind the exception.
+const evidenceLines = 6
 
 // lastLines gives the last few lines that are not blank, on one line.
 func lastLines(text []byte, n int) string {
@@ -126,7 +130,7 @@ func lastLines(text []byte, n int) string {
 			kept = append([]string{l}, kept...)
 		}
 	}
-	return clean(strings.Join(kept, " | "), 600)
+	return clean(strings.Join(kept, " | "), 1000)
 }
 
 // clean makes text from outside fit for one line of a log, a status or a

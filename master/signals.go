@@ -9,11 +9,12 @@ import (
 	"prefork/master/internal/pool"
 )
 
-// signals are the two ways that signals come in. SIGCHLD has a channel of its
-// own, where one pending is as good as many, so that no storm of others can
-// push it out: os/signal drops what does not fit.
+// signals are the ways that signals come in. os/signal drops what does not
+// fit, so those that must not be lost in a storm of others have channels of
+// their own: SIGCHLD, where one pending is as good as many, and the end.
 type signals struct {
 	child chan os.Signal
+	end   chan os.Signal
 	other chan os.Signal
 }
 
@@ -21,15 +22,17 @@ type signals struct {
 // dropped, so that a stray one does not end the service.
 func (s *signals) open() {
 	s.child = make(chan os.Signal, 1)
+	s.end = make(chan os.Signal, 16)
 	s.other = make(chan os.Signal, 256)
 	signal.Notify(s.child, unix.SIGCHLD)
-	signal.Notify(s.other, unix.SIGHUP, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT,
-		unix.SIGTTIN, unix.SIGTTOU, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, unix.SIGALRM,
+	signal.Notify(s.end, unix.SIGTERM, unix.SIGINT, unix.SIGQUIT)
+	signal.Notify(s.other, unix.SIGHUP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGUSR1, unix.SIGUSR2, unix.SIGWINCH, unix.SIGALRM,
 		unix.SIGPIPE, unix.SIGIO, unix.SIGVTALRM)
 }
 
 func (s *signals) close() {
 	signal.Stop(s.child)
+	signal.Stop(s.end)
 	signal.Stop(s.other)
 }
 

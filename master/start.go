@@ -113,10 +113,8 @@ func (m *master) listen(a sockets.Addr) (*sockets.Socket, error) {
 		select {
 		case <-tick.C:
 			s, err = sockets.Listen(a)
-		case sig := <-m.sig.other:
-			if sig == unix.SIGTERM || sig == unix.SIGINT || sig == unix.SIGQUIT {
-				return nil, fmt.Errorf("listen %s: stopped while waiting: %w", a.String(), err)
-			}
+		case <-m.sig.end:
+			return nil, fmt.Errorf("listen %s: stopped while waiting: %w", a.String(), err)
 		case <-limit:
 			return nil, err
 		}
