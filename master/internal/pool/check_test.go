@@ -19,6 +19,8 @@ type checker struct {
 	gone      map[int]bool
 	rolled    map[int]bool // generations that were given up
 	running   int
+	waiting   bool // a reload was asked for
+	tried     bool // one is under way
 	stopTold  bool
 	finished  bool
 }
@@ -45,7 +47,10 @@ func (c *checker) step(s *pool.State, now time.Duration, ev pool.Event) []pool.C
 	if err := s.CheckIndexes(); err != nil {
 		breach("the indexes: %v after %T%+v", err, ev, ev)
 	}
-	c.facts(ev)
+	if _, ok := ev.(pool.ReloadAsked); ok && s.Phase() != pool.PhaseStopping && s.Phase() != pool.PhaseDone {
+		c.waiting = true
+	}
+	c.ends(ev)
 	c.workers = map[pool.ID]pool.Worker{}
 	for _, w := range s.Workers() {
 		c.workers[w.ID] = w
@@ -57,12 +62,17 @@ func (c *checker) step(s *pool.State, now time.Duration, ev pool.Event) []pool.C
 	return commands
 }
 
-func (c *checker) facts(ev pool.Event) {
+// ends notes the end of a worker that is known.
+func (c *checker) ends(ev pool.Event) {
+	id := pool.ID(0)
 	switch ev := ev.(type) {
 	case pool.Exited:
-		c.ended[ev.ID] = true
+		id = ev.ID
 	case pool.SpawnFailed:
-		c.ended[ev.ID] = true
+		id = ev.ID
+	}
+	if _, ok := c.workers[id]; ok {
+		c.ended[id] = true
 	}
 }
 
@@ -112,7 +122,21 @@ func (c *checker) commands(s *pool.State, now time.Duration, ev pool.Event, list
 				breach("DESIGN 4: generation %d is committed after %d", x.Generation, c.running)
 			}
 			c.running = x.Generation
+			c.settled(s, now)
+		case pool.PoolReady:
+			if s.Wanted() == s.Configured() { // else a scale that waited comes with it
+				c.settled(s, now)
+			}
+		case pool.Load:
+			if c.tried || !c.waiting {
+				breach("DESIGN 4: a reload begins (asked for: %v, another runs: %v)", c.waiting, c.tried)
+			}
+			c.waiting, c.tried = false, true
 		case pool.Verdict:
+			if x.Generation == 0 {
+				c.waiting = false
+			}
+			c.tried = false
 			if _, load := ev.(pool.LoadFailed); x.Reason != "" && !load {
 				c.rolled[x.Generation] = true
 			}
@@ -139,11 +163,36 @@ func (c *checker) commands(s *pool.State, now time.Duration, ev pool.Event, list
 			}
 			c.gone[x.Generation] = true
 		case pool.Finish:
+			if c.waiting || c.tried {
+				breach("DESIGN 4: Finish without a verdict (waiting: %v, running: %v)", c.waiting, c.tried)
+			}
 			if len(c.workers) > 0 || i != len(list)-1 || s.Phase() != pool.PhaseDone {
 				breach("I8: Finish with %d workers", len(c.workers))
 			}
 			c.finished = true
 		}
+	}
+}
+
+// settled: what was accepted is ready, and has been for the settle time.
+func (c *checker) settled(s *pool.State, now time.Duration) {
+	batch, settle := s.Accepted()
+	missing := batch
+	for _, w := range c.workers {
+		if w.Generation != s.Generation() || w.State > pool.StateReady || w.Slot >= batch {
+			continue
+		}
+		missing--
+		least := settle
+		if settle == pool.SettleAuto && !w.GoLibrary {
+			least = 3 * time.Second
+		}
+		if w.State != pool.StateReady || now-w.Since < least {
+			breach("DESIGN 4: accepted with w%d %s for %v", w.ID, stateName(w.State), now-w.Since)
+		}
+	}
+	if missing != 0 {
+		breach("DESIGN 4: accepted with %d workers too few", missing)
 	}
 }
 
