@@ -32,7 +32,8 @@ type loop struct {
 	ringing sync.Mutex
 	bell    int // guarded by ringing outside the loop; an eventfd that ends it
 
-	begin   time.Time // immutable
+	begin   time.Time     // immutable
+	cpu     time.Duration // of the thread when the loop began
 	clients []client
 	free    [2][]*client // idle ones, by mode
 	next    [2]int64     // open loop: number of the next arrival, by mode
@@ -123,6 +124,7 @@ func (l *loop) closeAll() {
 func (l *loop) run() error {
 	runtime.LockOSThread() // one thread: the scheduler has nothing to hand over
 	defer runtime.UnlockOSThread()
+	l.cpu = threadCPU()
 	defer l.closeAll()
 	defer l.finish()
 	events := make([]unix.EpollEvent, 256)

@@ -1,6 +1,10 @@
 package load
 
-import "time"
+import (
+	"time"
+
+	"golang.org/x/sys/unix"
+)
 
 // good counts a good answer.
 func (l *loop) good(c *client) {
@@ -52,7 +56,7 @@ type workerCount struct {
 func (l *loop) finish() {
 	now := l.now()
 	r := &l.result
-	r.Begin, r.Elapsed = l.begin, time.Duration(now)
+	r.Begin, r.Elapsed, r.CPU = l.begin, time.Duration(now), threadCPU()-l.cpu
 	for _, by := range r.By {
 		r.Requests += by.Requests
 		r.Failed += by.Failed
@@ -68,4 +72,13 @@ func (l *loop) finish() {
 			}
 		}
 	}
+}
+
+// threadCPU is what the calling thread has used, user and system.
+func threadCPU() time.Duration {
+	var used unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_THREAD, &used); err != nil {
+		return 0 // a figure for people
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }

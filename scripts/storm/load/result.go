@@ -104,6 +104,7 @@ type Result struct {
 	// IdleClosed counts kept connections that the server closed while no
 	// request was on them: allowed, and no error.
 	IdleClosed int64
+	CPU        time.Duration // what the driver itself used, user and system
 	// Backlog is how many requests of the open loop were due and never sent.
 	Backlog int64
 }

@@ -24,6 +24,9 @@ func (r *Result) Summary() string {
 	}
 	line("  %d connections, connect p99.9 %v, max %v; %d kept ones closed while idle",
 		r.Opened, round(r.Connect.Quantile(0.999)), round(r.Connect.Max()), r.IdleClosed)
+	if r.Requests > 0 {
+		line("  the driver used %v of a processor a request, %.0f %% of one", round(r.CPU/time.Duration(r.Requests)), 100*r.CPU.Seconds()/r.Elapsed.Seconds())
+	}
 	if r.Backlog > 0 {
 		line("  %d requests were due and not sent: the server is slower than the rate", r.Backlog)
 	}
