@@ -134,7 +134,8 @@ func (s *State) enter(w *worker, to WorkerState, why string) {
 	if w.state == StateReady {
 		s.lastReady = s.now
 	}
-	w.state, w.why, w.since = to, why, s.now
+	s.move(w, to)
+	w.why, w.since = why, s.now
 }
 
 // drain tells a worker to stop, and sets the hour of its KILL. Where it goes
@@ -166,6 +167,9 @@ func (s *State) kill(w *worker, why string) {
 
 // killOverdue kills the workers whose drain is over.
 func (s *State) killOverdue() {
+	if s.in[StateDraining] == 0 {
+		return
+	}
 	for _, w := range s.workers {
 		if w.state == StateDraining && s.now >= w.goneBy {
 			why := w.why

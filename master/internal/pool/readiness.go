@@ -85,7 +85,10 @@ func (w *worker) readyDue(now time.Duration) (ready bool, at time.Duration) {
 // those that overran their start.
 func (s *State) settleReadiness() {
 	var measure []ID
-	for _, w := range append([]*worker(nil), s.workers...) {
+	for _, w := range s.workers {
+		if s.in[StateStarting] == 0 {
+			break // the rest rests
+		}
 		if w.state != StateStarting {
 			continue
 		}
@@ -115,7 +118,7 @@ func (s *State) settleReadiness() {
 	if len(measure) > 0 {
 		s.emit(Measure{measure})
 	}
-	if s.count(nil, isReady) > 0 {
+	if s.in[StateReady] > 0 {
 		s.lastReady = s.now
 	}
 }
@@ -144,8 +147,8 @@ func (s *State) settleTime(g *generation) time.Duration {
 	if g.cfg.Settle != SettleAuto {
 		return g.cfg.Settle
 	}
-	for _, w := range s.workers {
-		if w.gen == g && w.live() && !w.goLibrary {
+	for i := range g.seats {
+		if w := g.seats[i].live; w != nil && !w.goLibrary {
 			return settleForeign
 		}
 	}

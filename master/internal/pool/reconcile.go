@@ -70,6 +70,9 @@ func (s *State) NextDeadline() time.Duration {
 		return -1
 	}
 	for _, w := range s.workers {
+		if s.in[StateStarting]+s.in[StateDraining] == 0 {
+			break // nobody has a deadline
+		}
 		switch w.state {
 		case StateStarting:
 			_, due := w.readyDue(s.now)
@@ -92,7 +95,7 @@ func (s *State) NextDeadline() time.Duration {
 		if !s.stop.told {
 			s.doorDeadline(&g.door, g.cfg.DrainTimeout, at)
 		}
-		for slot := range s.seats(g) {
+		for slot := range s.toFill(g) {
 			if s.mayFill(g, slot) {
 				at(s.seatDue(g, slot))
 			}
@@ -104,7 +107,7 @@ func (s *State) NextDeadline() time.Duration {
 		}
 		s.doorDeadline(&s.stop.door, s.running.cfg.DrainTimeout, at)
 	}
-	if due := s.lastReady + readyGrace; s.phase == PhaseRunning && due > s.now && s.count(nil, isReady) == 0 {
+	if due := s.lastReady + readyGrace; s.phase == PhaseRunning && due > s.now && s.in[StateReady] == 0 {
 		at(due) // TakesWork changes
 	}
 	if next == never {

@@ -92,12 +92,14 @@ func (s *State) judgeTrial() {
 // settled says whether the first n seats of g are ready, and have been so for
 // the settle time.
 func (s *State) settled(g *generation, n int) bool {
-	for slot := range n {
+	ready := g.in[StateReady] >= n
+	for slot := 0; ready && slot < n; slot++ {
 		w := s.occupant(g, slot)
-		if w == nil || w.state != StateReady {
-			g.readyAt = never
-			return false
-		}
+		ready = w != nil && w.state == StateReady
+	}
+	if !ready {
+		g.readyAt = never
+		return false
 	}
 	if g.readyAt == never {
 		g.readyAt = s.now
@@ -134,6 +136,9 @@ func (s *State) rollBack(reason string) {
 // replace lets leaving generations go as the running one takes their place:
 // all at once, or batch by batch.
 func (s *State) replace() {
+	if s.leaving().live() == 0 {
+		return
+	}
 	covered := 0
 	for slot := range s.running.want {
 		if s.covered(slot) {
@@ -161,6 +166,18 @@ func (s *State) replace() {
 	}
 }
 
+// leaving counts the workers of leaving generations.
+func (s *State) leaving() (t tally) {
+	for _, g := range s.gens {
+		if g.leaving {
+			for i, n := range g.in {
+				t[i] += n
+			}
+		}
+	}
+	return t
+}
+
 // covered: the running generation has a ready worker in this slot, will never
 // have one there, or has no such slot.
 func (s *State) covered(slot int) bool {
@@ -173,9 +190,12 @@ func (s *State) covered(slot int) bool {
 
 // forget drops generations whose last worker has ended.
 func (s *State) forget() {
+	if s.drainingGenerations() == 0 {
+		return
+	}
 	kept := s.gens[:0:0]
 	for _, g := range s.gens {
-		if g.leaving && (g.rolledBack || !g.closing()) && s.count(g, anyWorker) == 0 {
+		if g.leaving && (g.rolledBack || !g.closing()) && g.in.all() == 0 {
 			if g.closing() {
 				s.emit(CloseSockets{g.number})
 			}

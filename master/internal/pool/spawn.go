@@ -3,7 +3,7 @@ package pool
 // fill starts workers in the seats that are wanted and empty.
 func (s *State) fill() {
 	for _, g := range s.gens {
-		for slot := range s.seats(g) {
+		for slot := range s.toFill(g) {
 			if s.mayFill(g, slot) && s.now >= s.seatDue(g, slot) {
 				s.spawn(g, slot)
 			}
@@ -24,6 +24,16 @@ func (s *State) seats(g *generation) int {
 	return 0
 }
 
+// toFill is how many seats of g, from the first on, there are to look through
+// for one that may be filled: none where all are taken, or nothing may start.
+func (s *State) toFill(g *generation) int {
+	n := s.seats(g)
+	if len(g.seats) == n && g.in.live() == n || s.in[StateStarting] >= g.cfg.StartParallel {
+		return 0
+	}
+	return n
+}
+
 // closing: the queue of its own sockets is not empty yet, so that it must stay
 // able to accept.
 func (g *generation) closing() bool { return g.leaving && g.door.state == doorClosing }
@@ -33,7 +43,7 @@ func (s *State) mayFill(g *generation, slot int) bool {
 	if s.occupant(g, slot) != nil || s.seat(g, slot).forGood {
 		return false
 	}
-	if s.count(nil, isStarting) >= g.cfg.StartParallel {
+	if s.in[StateStarting] >= g.cfg.StartParallel {
 		return false
 	}
 	return g != s.running || s.withinSurge(g)
@@ -43,17 +53,15 @@ func (s *State) mayFill(g *generation, slot int) bool {
 // one before it. A spawn that only restores the count is always allowed; one
 // above it counts every process of the leaving generation.
 func (s *State) withinSurge(g *generation) bool {
-	capacity := s.count(g, isLive)
+	capacity := g.in.live()
 	leaving := 0
-	for _, w := range s.workers {
-		if w.gen.leaving && !w.gen.rolledBack {
-			leaving++
-			if w.state == StateReady {
-				capacity++
-			}
+	for _, old := range s.gens {
+		if old.leaving && !old.rolledBack {
+			leaving += old.in.all()
+			capacity += old.in[StateReady]
 		}
 	}
-	return capacity < g.want || s.count(g, isLive)+leaving < g.want+g.cfg.Surge(g.want)
+	return capacity < g.want || g.in.live()+leaving < g.want+g.cfg.Surge(g.want)
 }
 
 // spawn starts a worker. I1 holds: the seat has no live one.
@@ -69,15 +77,17 @@ func (s *State) spawn(g *generation, slot int) {
 	seat := s.seat(g, slot)
 	seat.spawned = s.now
 	seat.why = ""
-	s.workers = append(s.workers, w)
+	s.add(w)
 	s.emit(Spawn{w.id, slot, g.number, g.want})
 }
 
 // shrink lets the highest slots go after a scale-down.
 func (s *State) shrink() {
-	for _, w := range append([]*worker(nil), s.workers...) {
-		if !w.gen.leaving && w.slot >= w.gen.want && w.live() {
-			s.drain(w, WhyScale, true)
+	for _, g := range s.gens {
+		for slot := g.want; slot < len(g.seats) && !g.leaving; slot++ {
+			if w := s.occupant(g, slot); w != nil {
+				s.drain(w, WhyScale, true)
+			}
 		}
 	}
 }
@@ -88,7 +98,7 @@ func (s *State) emptyForGood() bool {
 		return false
 	}
 	for slot := range s.running.want {
-		if !s.seat(s.running, slot).forGood || s.occupant(s.running, slot) != nil {
+		if s.occupant(s.running, slot) != nil || !s.seat(s.running, slot).forGood {
 			return false
 		}
 	}

@@ -2,7 +2,6 @@ package pool
 
 import (
 	"math"
-	"slices"
 	"time"
 )
 
@@ -52,7 +51,8 @@ type State struct {
 	next ID
 
 	phase   Phase
-	workers []*worker     // in the order of their spawn
+	workers []*worker     // in the order of their spawn, so of their ids too
+	in      tally         // all of workers
 	gens    []*generation // oldest first; the running one and the trial among them
 	running *generation   // nil only before Begin
 	trial   *generation   // nil: no reload is under way
@@ -106,6 +106,7 @@ type generation struct {
 	cfg    Config
 	want   int // workers; slots 0..want-1
 	seats  []seat
+	in     tally // its workers
 
 	everReady bool // a worker of it was ready at some time
 	readyAt   time.Duration
@@ -122,6 +123,7 @@ type generation struct {
 
 // seat is a slot of a generation, kept between two workers of it.
 type seat struct {
+	live      *worker       // the one that counts: starting or ready (I1); nil: none
 	spawned   time.Duration // of the last worker; never: none
 	notBefore time.Duration
 	fails     int
@@ -170,15 +172,6 @@ func (s *State) Step(now time.Duration, ev Event) []Command {
 
 func (s *State) emit(c Command) { s.out = append(s.out, c) }
 
-func (s *State) worker(id ID) *worker {
-	for _, w := range s.workers {
-		if w.id == id {
-			return w
-		}
-	}
-	return nil
-}
-
 func (s *State) generation(number int) *generation {
 	for _, g := range s.gens {
 		if g.number == number {
@@ -186,10 +179,6 @@ func (s *State) generation(number int) *generation {
 		}
 	}
 	return nil
-}
-
-func (s *State) remove(w *worker) {
-	s.workers = slices.DeleteFunc(s.workers, func(x *worker) bool { return x == w })
 }
 
 func (s *State) newGeneration(cfg Config, want int) *generation {
@@ -205,29 +194,3 @@ func (s *State) seat(g *generation, slot int) *seat {
 	}
 	return &g.seats[slot]
 }
-
-// occupant is the live worker of a seat, or nil.
-func (s *State) occupant(g *generation, slot int) *worker {
-	for _, w := range s.workers {
-		if w.gen == g && w.slot == slot && w.live() {
-			return w
-		}
-	}
-	return nil
-}
-
-// count counts workers of a generation (nil: of all) for which keep holds.
-func (s *State) count(g *generation, keep func(*worker) bool) int {
-	n := 0
-	for _, w := range s.workers {
-		if (g == nil || w.gen == g) && keep(w) {
-			n++
-		}
-	}
-	return n
-}
-
-func isReady(w *worker) bool    { return w.state == StateReady }
-func isStarting(w *worker) bool { return w.state == StateStarting }
-func isLive(w *worker) bool     { return w.live() }
-func anyWorker(*worker) bool    { return true }

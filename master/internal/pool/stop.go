@@ -56,7 +56,7 @@ func (s *State) goOnStopping() {
 		return
 	}
 	st := &s.stop
-	if !st.keep && s.count(nil, isLive) == 0 {
+	if !st.keep && s.in.live() == 0 {
 		st.hurry = true // nobody accepts any more, and nobody will
 	}
 	if !st.told && st.door.state == doorOpen && (s.now >= st.delay || st.hurry) {
@@ -76,7 +76,7 @@ func (s *State) goOnStopping() {
 func (s *State) tellAll() {
 	s.stop.told = true
 	s.emit(CloseSockets{0})
-	for _, w := range append([]*worker(nil), s.workers...) {
+	for _, w := range s.workers {
 		s.drain(w, WhyStop, true)
 		if w.state == StateDraining {
 			w.goneBy = min(w.goneBy, s.stop.door.closed+s.running.cfg.DrainTimeout)

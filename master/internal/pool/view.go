@@ -50,7 +50,7 @@ func (s *State) TakesWork() bool {
 	case PhaseStarting:
 		return s.running.readyAt != never
 	case PhaseRunning:
-		return s.count(nil, isReady) > 0 || s.now-s.lastReady < readyGrace
+		return s.in[StateReady] > 0 || s.now-s.lastReady < readyGrace
 	}
 	return false
 }
@@ -58,7 +58,7 @@ func (s *State) TakesWork() bool {
 // LastReady is the last instant at which a worker was ready: now, if one is.
 // Before the first it is 0.
 func (s *State) LastReady(now time.Duration) time.Duration {
-	if s.count(nil, isReady) > 0 {
+	if s.in[StateReady] > 0 {
 		return now
 	}
 	return s.lastReady
@@ -68,10 +68,10 @@ func (s *State) LastReady(now time.Duration) time.Duration {
 // trial's deciding batch are ready.
 func (s *State) Counts() (ready, trialReady, trialBatch int) {
 	if s.running != nil {
-		ready = s.count(s.running, isReady)
+		ready = s.running.in[StateReady]
 	}
 	if s.trial != nil {
-		return ready, s.count(s.trial, isReady), s.trial.batch()
+		return ready, s.trial.in[StateReady], s.trial.batch()
 	}
 	return ready, 0, 0
 }
