@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	maxClients  = 16              // of the control socket at once
+	maxClients  = 256             // of the control socket at once: who waits for a reload is one too
 	askTimeout  = 5 * time.Second // from the connect to the whole request
 	sendTimeout = 5 * time.Second // for one line back
 	maxProgress = 64              // lines that wait for a slow client; more are dropped
