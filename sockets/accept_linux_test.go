@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -57,9 +58,15 @@ var acceptRole = role("accept", func() {
 			say(c)
 		}
 	}
+	// Read through the runtime's poller: as in any server something waits there
+	// while nobody accepts.
+	if err := unix.SetNonblock(0, true); err != nil {
+		fail(err)
+	}
+	stdin := os.NewFile(0, "stdin")
 	fmt.Println("up")
 	serving := false
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); fmt.Println("done") {
+	for in := bufio.NewScanner(stdin); in.Scan(); fmt.Println("done") {
 		switch in.Text() {
 		case "accept":
 			c, err := l.Accept()
@@ -128,6 +135,28 @@ func (a *acceptor) kill() {
 		a.t.Fatal(err)
 	}
 	_ = a.cmd.Wait() // "signal: killed"
+}
+
+// awaitPoller waits until a thread of the process waits in epoll: only such a
+// one is woken.
+func (a *acceptor) awaitPoller() {
+	a.t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(long); time.Now().Before(deadline); <-tick.C {
+		paths, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/syscall", a.cmd.Process.Pid))
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		for _, path := range paths {
+			// The number of the call that the thread is blocked in comes first:
+			// proc(5). The runtime waits in epoll_pwait.
+			if text, err := os.ReadFile(path); err == nil && strings.HasPrefix(string(text), fmt.Sprint(unix.SYS_EPOLL_PWAIT, " ")) {
+				return
+			}
+		}
+	}
+	a.t.Fatal("no thread waits in epoll")
 }
 
 // shared is a listening socket as a master makes it: blocking.
@@ -230,6 +259,8 @@ func stalled(t *testing.T, strategy sockets.Strategy) (*shared, *acceptor, *acce
 	first.expect("done")
 	second := s.start("second", strategy)
 	second.tell("serve")
+	first.awaitPoller()
+	second.awaitPoller()
 	return s, first, second, s.connect()
 }
 
