@@ -1,9 +1,11 @@
 package sockets_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -110,6 +112,42 @@ func TestPassedToAnotherProcessIsNone(t *testing.T) {
 	got := play(t, rolePassed, false, []*os.File{s}, "LISTEN_PID=1", "LISTEN_FDS=1", "SOCKETS_TEST_OPEN=o")
 	if want := "open: o\nleft: \"\"\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// The real thing, as far as it goes without a systemd as PID 1.
+func TestPassedBySystemdSocketActivate(t *testing.T) {
+	program, err := exec.LookPath("systemd-socket-activate")
+	if err != nil {
+		t.Skip("systemd-socket-activate is missing (Debian package systemd)")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, name := socketPath(t), abstractName(t) // it takes no port 0
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, "-l", path, "-l", "@"+name, "--fdname=web:api",
+		"-E", roleEnv+"="+rolePassed, "-E", "SOCKETS_TEST_OPEN=oo", self)
+	var out, complaints strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it listens", func() bool { // it becomes our program at the first connection
+		_, err := tryDial(t, &unix.SockaddrUnix{Name: path})
+		return err == nil
+	})
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v\n%s", err, complaints.String())
+	}
+	lines := strings.Split(out.String(), "\n")
+	if len(lines) < 4 ||
+		lines[0] != fmt.Sprintf(`3 "web" unix:%s systemd:web v6only=false cloexec=1 adopted=true`, path) ||
+		lines[1] != fmt.Sprintf(`4 "api" unix:@%s systemd:api v6only=false cloexec=1 adopted=true`, name) ||
+		lines[2] != "open: oo" || lines[3] != `left: ""` {
+		t.Errorf("got\n%s", out.String())
 	}
 }
 
