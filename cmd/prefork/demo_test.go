@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -64,6 +65,20 @@ func TestShellCommandIsWhatAShellUnderstands(t *testing.T) {
 	} {
 		if got := shellCommand(c.self, c.here); got != c.want {
 			t.Errorf("shellCommand(%q, %q) = %s, want %s", c.self, c.here, got, c.want)
+		}
+	}
+}
+
+func TestPageAddressIsOneThatABrowserOpens(t *testing.T) {
+	for want, a := range map[string]net.Addr{
+		"http://127.0.0.1:8080/": &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080},
+		"http://[::1]:8080/":     &net.TCPAddr{IP: net.IPv6loopback, Port: 8080},
+		"http://localhost:8080/": &net.TCPAddr{IP: net.IPv6unspecified, Port: 8080},
+		"http://localhost:80/":   &net.TCPAddr{IP: net.IPv4zero, Port: 80},
+		"unix:/run/demo.sock":    &net.UnixAddr{Name: "/run/demo.sock", Net: "unix"},
+	} {
+		if got := pageAddress(a); got != want {
+			t.Errorf("%v: %s, want %s", a, got, want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -89,9 +90,21 @@ func greet(w *worker.Worker, shared *store.Store) error {
 		return fmt.Errorf("count first worker: %w", err)
 	}
 	if n == 1 {
-		fmt.Printf("demo: open http://%s/\n", w.Listener().Addr())
+		fmt.Println("demo: open " + pageAddress(w.Listener().Addr()))
 	}
 	return nil
+}
+
+// pageAddress is what a person types into a browser, for a listener on TCP.
+func pageAddress(a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return a.Network() + ":" + a.String() // a proxy's business
+	}
+	if tcp.IP.IsUnspecified() {
+		return fmt.Sprintf("http://localhost:%d/", tcp.Port) // 0.0.0.0 and :: name no machine
+	}
+	return "http://" + tcp.String() + "/"
 }
 
 // shellCommand is how a person in the folder here calls the program self.
