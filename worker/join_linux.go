@@ -6,22 +6,24 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"prefork/ipc"
 )
 
-// watchSignals takes over the signals of the contract. Those that do nothing
-// are caught, not ignored, so that programs which the worker starts have them
-// at their default; a SIGPIPE that is caught makes the write on a broken
-// stdout fail with EPIPE instead of ending the process (os/signal).
-func (w *Worker) watchSignals() error {
+// catchSignals takes over the signals of the contract, and gives those that
+// begin a drain. Those that do nothing are caught, not ignored, so that
+// programs which the worker starts have them at their default; a SIGPIPE that
+// is caught makes the write on a broken stdout fail with EPIPE instead of
+// ending the process (os/signal).
+func catchSignals(e *environ) (<-chan os.Signal, error) {
 	stop := os.Signal(syscall.SIGTERM)
-	if name := w.env.stopSignal; name != "" {
+	if name := e.stopSignal; name != "" {
 		n := unix.SignalNum(name)
-		if n == 0 || !strings.HasPrefix(name, "SIG") {
-			return fmt.Errorf("stop signal %q: no such signal", name)
+		if n == 0 {
+			return nil, fmt.Errorf("join pool: %s is %q: no such signal", ipc.EnvStopSignal, name)
 		}
 		stop = n
 	}
@@ -29,19 +31,7 @@ func (w *Worker) watchSignals() error {
 	signal.Notify(idle, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE)
 	told := make(chan os.Signal, 64)
 	signal.Notify(told, stop, syscall.SIGTERM, syscall.SIGINT)
-	go func() {
-		for s := range told {
-			switch {
-			case w.isDraining() && !w.inPool:
-				w.hurryOnce.Do(func() { close(w.hurry) })
-			case s == syscall.SIGINT:
-				w.drain(causeInterrupt)
-			default:
-				w.drain(causeTold)
-			}
-		}
-	}()
-	return nil
+	return told, nil
 }
 
 // openPipe makes a file of the read end of a pipe that the master handed over.

@@ -11,21 +11,13 @@ import (
 
 // Outside Linux there is no master: a worker serves alone, for development.
 
-func (w *Worker) watchSignals() error {
-	if w.env.inPool {
-		return fmt.Errorf("join pool: %w", errors.ErrUnsupported)
+func catchSignals(e *environ) (<-chan os.Signal, error) {
+	if e.inPool {
+		return nil, fmt.Errorf("join pool: %w", errors.ErrUnsupported)
 	}
 	told := make(chan os.Signal, 64)
 	signal.Notify(told, os.Interrupt)
-	go func() {
-		for range told {
-			if w.isDraining() {
-				w.hurryOnce.Do(func() { close(w.hurry) })
-			}
-			w.drain(causeInterrupt)
-		}
-	}()
-	return nil
+	return told, nil
 }
 
 func openPipe(fd int, name string) (*os.File, error) {

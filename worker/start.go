@@ -50,7 +50,8 @@ func join() (*Worker, error) {
 		drained:  make(chan struct{}),
 		hurry:    make(chan struct{}),
 	}
-	if err := w.watchSignals(); err != nil {
+	told, err := catchSignals(&w.env)
+	if err != nil {
 		return nil, err
 	}
 	unsetEnviron()
@@ -76,7 +77,23 @@ func join() (*Worker, error) {
 			return nil, err
 		}
 	}
+	go w.followSignals(told)
 	return w, nil
+}
+
+// followSignals begins the drain at the first signal. A second one, while a
+// person waits for a worker that is alone, ends it.
+func (w *Worker) followSignals(told <-chan os.Signal) {
+	for s := range told {
+		switch {
+		case w.isDraining() && !w.inPool:
+			w.hurryOnce.Do(func() { close(w.hurry) })
+		case s == os.Interrupt:
+			w.drain(causeInterrupt)
+		default:
+			w.drain(causeTold)
+		}
+	}
 }
 
 // listen takes over the sockets that were given, or opens one of its own.
