@@ -58,7 +58,7 @@ func latencyOf(h *load.Histogram) latency {
 
 // document is the result as JSON has it.
 func document(r *load.Result, rest int) map[string]any {
-	d := r.Dip(time.Second)
+	d := r.Dip()
 	return map[string]any{
 		"begin": r.Begin, "seconds": r.Elapsed.Seconds(), "requests": r.Requests, "failed": r.Failed, "unexplained": unexplained(r, rest),
 		"per_second": r.Rate(), "by_kind": r.ByKind, "by_phase": r.ByPhase, "errors": r.Errors,

@@ -37,15 +37,27 @@ func explains(m MarkedTime, e Error) bool {
 
 // Dip is what the marks of a result did to its throughput.
 type Dip struct {
-	Calm  float64 // good answers a second outside of all windows
-	Fault float64 // the same inside of them
-	Worst float64 // the worst Interval inside of one, as a rate
-	Share float64 // by how much Fault is below Calm: 0.05 is 5 %; negative: it is above
+	Window time.Duration // how long after each mark
+	Calm   float64       // good answers a second outside of all windows
+	Fault  float64       // the same inside of them
+	Worst  float64       // the worst Interval inside of one, as a rate
+	Share  float64       // by how much Fault is below Calm: 0.05 is 5 %; negative: it is above
 }
 
-// Dip compares the time from each mark on, for so long, with the rest of the
-// run. The first and the last Interval of a run count for nothing.
-func (r *Result) Dip(window time.Duration) Dip {
+// window is how long after a mark its effect is looked for: a second, or half
+// of the time to the next one, so that some of the run is left to compare with.
+func (r *Result) window() time.Duration {
+	window := time.Second
+	if n := len(r.Marks); n > 1 {
+		window = min(window, (r.Marks[n-1].At-r.Marks[0].At)/time.Duration(n-1)/2)
+	}
+	return max(window, Interval)
+}
+
+// Dip compares the time after each mark with the rest of the run. The first
+// and the last Interval of a run count for nothing.
+func (r *Result) Dip() Dip {
+	window := r.window()
 	var calm, fault, calmN, faultN int
 	worst := -1
 	for i := 1; i < len(r.Intervals)-1; i++ {
@@ -65,7 +77,7 @@ func (r *Result) Dip(window time.Duration) Dip {
 	}
 	perSecond := 1 / Interval.Seconds()
 	d := Dip{
-		Calm: float64(calm) / float64(calmN) * perSecond, Fault: float64(fault) / float64(faultN) * perSecond,
+		Window: window, Calm: float64(calm) / float64(calmN) * perSecond, Fault: float64(fault) / float64(faultN) * perSecond,
 		Worst: float64(worst) * perSecond,
 	}
 	if d.Calm > 0 {

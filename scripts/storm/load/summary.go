@@ -41,9 +41,9 @@ func (r *Result) Summary() string {
 		line("  %d workers answered, %d to %d requests each", len(r.Workers), low, high)
 	}
 	if len(r.Marks) > 0 {
-		d := r.Dip(time.Second)
-		line("  %d faults; %.0f answers/s in the second after one, %.0f otherwise (dip %.1f %%); worst tenth of a second %.0f/s",
-			len(r.Marks), d.Fault, d.Calm, 100*d.Share, d.Worst)
+		d := r.Dip()
+		line("  %d faults; %.0f answers/s in the %v after one, %.0f otherwise (dip %.1f %%); worst tenth of a second %.0f/s",
+			len(r.Marks), d.Fault, round(d.Window), d.Calm, 100*d.Share, d.Worst)
 	}
 	for _, kind := range slices.Sorted(maps.Keys(r.ByKind)) {
 		line("  error %s: %d", kind, r.ByKind[kind])

@@ -27,12 +27,12 @@ func Table(rows []Row, plan Plan) string {
 		}
 		both := []*load.Result{r.Closed, r.Open}
 		open := r.Open.All()
-		kills := "| | | |"
+		kills := " | | |"
 		if r.Kills != nil {
 			kills = fmt.Sprintf("%s | %d | %s |", errorsOf(r.Kills), len(r.Kills.Unexplained()), millis(r.Kills.All().Quantile(0.999)))
 		}
 		line("| %s | %.0f | %s | %.1f %% | %s | %s | %s", r.Peer, r.Closed.Rate(), errorsOf(both...),
-			100*r.Closed.Dip(time.Second).Share, millis(open.Quantile(0.999)), millis(open.Max()), kills)
+			100*r.Closed.Dip().Share, millis(open.Quantile(0.999)), millis(open.Max()), kills)
 	}
 	return b.String()
 }
