@@ -158,10 +158,14 @@ func (s *State) replace() {
 		}
 	}
 	excess := len(serving) - (s.running.want - covered)
-	for _, w := range serving {
-		if excess > 0 && s.covered(w.slot) {
-			s.drain(w, WhyReload, true)
-			excess--
+	// First those whose slot is taken; where several generations leave at once
+	// that may not be enough, as they have more than one in a slot.
+	for _, taken := range []bool{true, false} {
+		for _, w := range serving {
+			if excess > 0 && w.live() && s.covered(w.slot) == taken {
+				s.drain(w, WhyReload, true)
+				excess--
+			}
 		}
 	}
 }
