@@ -35,4 +35,4 @@ func Figure(t testing.TB, name, format string, args ...any) {
 
 // Patience is how long the rig waits for anything that must come. It bounds a
 // failure, it is never a measurement: a test that cares for time takes its own.
-const Patience = 60 * time.Second
+const Patience = 30 * time.Second

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -227,7 +228,14 @@ func (m *Machine) run(command ...string) (code int, output string) {
 	args := append([]string{"--target", strconv.Itoa(m.PID), "--all", "--",
 		"env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"LC_ALL=C.UTF-8", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER="}, command...)
-	out, err := exec.Command("nsenter", args...).CombinedOutput()
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "nsenter", args...)
+	cmd.WaitDelay = time.Second // what nsenter forked may hold the pipe; it ends with the machine
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return -1, fmt.Sprintf("no end within %v: %s", Patience, out)
+	}
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return -1, err.Error()
