@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os/signal"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -53,6 +54,8 @@ func (p *program) ask(ctx context.Context, c *control.Client, r control.Request)
 		return a, failed("", "%s: no answer in %s", r.Command, answerTimeout)
 	case err != nil:
 		return a, failed("", "%w", err)
+	case !a.OK && strings.HasPrefix(a.Error, r.Command+" "):
+		return a, failed("", "%s", a.Error)
 	case !a.OK:
 		return a, failed("", "%s: %s", r.Command, a.Error)
 	}
