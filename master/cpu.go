@@ -14,16 +14,44 @@ import (
 // USER_HZ).
 const clockTick = time.Second / 100
 
-// groupsCPU gives the CPU time that each of these process groups has used:
-// its processes, and those of their children that they waited for.
+// groupsCPU gives the CPU time that each of these process groups has used or
+// waited for: its processes, and those of their children that they waited for.
+// What is ready to run and gets no processor is as little idle as what runs:
+// on a machine that is busy otherwise a program that loads gets less than the
+// little that counts as silence.
 func groupsCPU(leaders map[int]pool.ID) map[int]time.Duration {
 	used := make(map[int]time.Duration, len(leaders))
 	eachProcess(func(st procStat) {
 		if _, ok := leaders[st.group]; ok {
-			used[st.group] += st.cpu
+			used[st.group] += st.cpu + runDelay(st.pid)
 		}
 	})
 	return used
+}
+
+// runDelay gives the time that the threads of a process have spent on a run
+// queue without running: the second number of /proc/PID/task/TID/schedstat, in
+// nanoseconds (Linux, Documentation/scheduler/sched-stats.rst). 0 where the
+// kernel does not count it.
+func runDelay(pid int) time.Duration {
+	dir := "/proc/" + strconv.Itoa(pid) + "/task/"
+	threads, err := os.ReadDir(dir)
+	if err != nil {
+		return 0 // it has ended
+	}
+	var sum time.Duration
+	for _, t := range threads {
+		data, err := os.ReadFile(dir + t.Name() + "/schedstat")
+		if err != nil {
+			continue
+		}
+		if f := bytes.Fields(data); len(f) > 1 {
+			if n, err := strconv.ParseInt(string(f[1]), 10, 64); err == nil {
+				sum += time.Duration(n)
+			}
+		}
+	}
+	return sum
 }
 
 // groupMembers names the other processes of a group: "sh (812)".

@@ -20,3 +20,5 @@
 //	3  the first generation never became ready
 //	4  bad config
 package master
+
+import _ "prefork/master/internal/linuxonly"

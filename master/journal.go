@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -26,8 +27,11 @@ func openJournal(f *os.File) *journal {
 	if _, err := fmt.Sscanf(os.Getenv("JOURNAL_STREAM"), "%d:%d", &dev, &ino); err != nil {
 		return nil
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Dev != dev || st.Ino != ino {
+	st, err := f.Stat()
+	if err != nil {
+		return nil
+	}
+	if sys := st.Sys().(*syscall.Stat_t); sys.Dev != dev || sys.Ino != ino {
 		return nil
 	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)

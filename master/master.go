@@ -88,7 +88,7 @@ type master struct {
 	board     *scoreboard.Board
 	store     int // descriptor of the store's segment; 0: not yet made
 	folder    notifyFolder
-	devnull   *os.File
+	devnull   int // opened for reading; a worker's stdin
 	idBase    uint64
 	up        upward
 	control   string // path of the control socket; "" none

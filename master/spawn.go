@@ -70,7 +70,7 @@ func (m *master) fork(p *proc, workers int) (err error) {
 		}
 	}()
 
-	stdin := int(m.devnull.Fd())
+	stdin := m.devnull
 	if g.cfg.StdinSocket {
 		stdin = g.places[0].Open.FD
 	}

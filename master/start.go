@@ -45,8 +45,8 @@ func (m *master) open() (code int, err error) {
 	if m.up, err = openUpward(); err != nil {
 		m.log.Warn("nobody is told of readiness", "error", err)
 	}
-	if m.devnull, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
-		return ExitRuntime, err
+	if m.devnull, err = unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
+		return ExitRuntime, fmt.Errorf("open %s: %w", os.DevNull, err)
 	}
 	if err := m.openControl(); err != nil {
 		return ExitRuntime, err
@@ -136,6 +136,9 @@ func (m *master) close() {
 	}
 	if m.board != nil {
 		_ = m.board.Close()
+	}
+	if m.devnull > 0 {
+		_ = unix.Close(m.devnull)
 	}
 	if m.store > 0 {
 		_ = unix.Close(m.store)
