@@ -5,9 +5,9 @@
 //
 //	sh             commands that the test runs, page by page, from top to bottom, in an
 //	               empty folder with prefork on the PATH and a network of its own; each
-//	               must succeed. `prefork run` and `prefork demo` in the foreground are
-//	               taken to the background once they are ready, and stopped before the
-//	               next one, and at the page's end
+//	               must succeed. `go run ./cmd/prefork` is prefork. `run` and `demo`, which
+//	               would keep the terminal, are taken to the background once they are
+//	               ready, and stopped before the next one and at the page's end
 //	sh systemd     commands that the test runs, as root, in a machine with a real systemd
 //	sh by=TestName commands that this test runs in its own way
 //	LANG FILE      a file of the page, written before the commands below it are run:
