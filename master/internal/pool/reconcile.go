@@ -48,9 +48,7 @@ func (s *State) judgeFirst() {
 	if s.phase != PhaseStarting {
 		return
 	}
-	settled := s.settled(s.running, s.running.want)
-	s.readyOnce = s.readyOnce || s.running.readyAt != never
-	if !settled {
+	if !s.settled(s.running, s.running.want) {
 		return
 	}
 	s.phase = PhaseRunning

@@ -64,7 +64,6 @@ type State struct {
 	loading      bool // Load is out, its answer not yet in
 	waitSaid     bool // Waits was emitted for the one that waits
 
-	readyOnce bool          // the first generation was ready (not yet settled) at some time
 	lastReady time.Duration // the last instant at which a worker was ready
 	stop      stopping
 }
