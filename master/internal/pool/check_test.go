@@ -51,8 +51,9 @@ func (c *checker) step(s *pool.State, now time.Duration, ev pool.Event) []pool.C
 		c.waiting = true
 	}
 	c.ends(ev)
-	c.workers = map[pool.ID]pool.Worker{}
-	for _, w := range s.Workers() {
+	list := s.Workers()
+	c.workers = make(map[pool.ID]pool.Worker, len(list))
+	for _, w := range list {
 		c.workers[w.ID] = w
 	}
 	c.commands(s, now, ev, commands, before)
@@ -212,8 +213,8 @@ func (c *checker) mayDrain(s *pool.State, id pool.ID) {
 
 // states checks the table: I1, I2, I6.
 func (c *checker) states(s *pool.State, before map[pool.ID]pool.Worker) {
-	seats := map[[2]int]pool.ID{}
-	pids := map[int]pool.ID{}
+	seats := make(map[[2]int]pool.ID, len(c.workers))
+	pids := make(map[int]pool.ID, len(c.workers))
 	for id, w := range c.workers {
 		if c.ended[id] {
 			breach("I10: w%d is in the table after its end", id)

@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -141,6 +142,9 @@ func scenario(data []byte) (script []string, broken any) {
 	for len(c.data) > 0 && c.world.done == nil {
 		c.step()
 	}
+	if c.world.pool.Phase() == pool.PhaseRunning {
+		c.recovers()
+	}
 	if c.world.done != nil {
 		return c.script, nil
 	}
@@ -150,6 +154,47 @@ func scenario(data []byte) (script []string, broken any) {
 		panic("the stop does not end: " + c.world.table())
 	}
 	return c.script, nil
+}
+
+// recovers: when all that was wrong is mended, the pool comes to rest with
+// what is wanted, whatever was before; and a reload then commits.
+func (c *chance) recovers() {
+	w := c.world
+	for _, line := range []string{"workers calm ready=10ms", "spawn good", "load good", "door empty"} {
+		c.exec("%s", line)
+	}
+	if w.loading {
+		c.exec("load now")
+	}
+	for _, p := range w.pool.Workers() {
+		if p.State == pool.StateStarting { // it may be one that never gets ready, without a start timeout
+			c.exec("w%d signal 9", p.ID)
+		}
+	}
+	c.exec("run 10h") // batches, each with drains of 30 s that may be extended ten times
+	if w.done != nil {
+		return // every slot was empty for good
+	}
+	atRest := func() {
+		ready, _, _ := w.pool.Counts()
+		empty := w.pool.Empty()
+		for _, e := range empty {
+			if e.Until >= 0 {
+				panic("a slot stays empty: " + w.table())
+			}
+		}
+		if ready+len(empty) != w.pool.Wanted() || w.pool.Trial() != 0 || w.pool.Draining() != 0 || len(w.pool.Workers()) != ready {
+			panic("the pool does not come to rest: " + w.table())
+		}
+	}
+	atRest()
+	before := w.pool.Generation()
+	c.exec("reload")
+	c.exec("run 10h")
+	if w.pool.Generation() <= before || len(w.pool.Empty()) > 0 {
+		panic("a good reload does not commit: " + w.table())
+	}
+	atRest()
 }
 
 func FuzzPool(f *testing.F) {
@@ -175,11 +220,13 @@ func noise(seed uint64, n int) []byte {
 	return b
 }
 
+var lives = flag.Uint64("lives", 2000, "random lives to play")
+
 // TestInvariantsHoldInRandomLives plays some thousand lives.
 func TestInvariantsHoldInRandomLives(t *testing.T) {
-	n := uint64(3000)
-	if testing.Short() {
-		n = 300
+	n := *lives
+	if testing.Short() || raceEnabled {
+		n = min(n, 300)
 	}
 	start := time.Now()
 	for seed := range n {

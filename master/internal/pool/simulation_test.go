@@ -82,6 +82,30 @@ func big(b testing.TB, n int) *world {
 	return w
 }
 
+// TestAStepCostsTheSameWithThousandsOfWorkers guards the benchmarks' result
+// coarsely: a datagram that changes nothing took 6,000 times as long with 2,000
+// workers as with 20 when a Step was quadratic; it takes as long now.
+func TestAStepCostsTheSameWithThousandsOfWorkers(t *testing.T) {
+	cost := func(n int) time.Duration {
+		w := big(t, n)
+		best := time.Hour
+		for range 20 {
+			start := time.Now()
+			for i := range 100 {
+				w.pool.Step(w.now, pool.Notified{ID: pool.ID(1 + i)})
+				w.pool.NextDeadline()
+			}
+			best = min(best, time.Since(start))
+		}
+		return best
+	}
+	few, many := cost(20), cost(2000)
+	t.Logf("100 datagrams: %v with 20 workers, %v with 2,000", few, many)
+	if many > 100*few {
+		t.Errorf("100 datagrams take %v with 20 workers and %v with 2,000", few, many)
+	}
+}
+
 var sizes = []int{20, 200, 2000}
 
 // BenchmarkDatagram is a Step that changes nothing: a WATCHDOG=1.
