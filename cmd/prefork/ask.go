@@ -46,7 +46,7 @@ func interruptible() (context.Context, context.CancelFunc) {
 
 // ask sends a request and shows its progress; the answer is one that is OK.
 func (p *program) ask(ctx context.Context, c *control.Client, r control.Request) (control.Answer, error) {
-	a, err := c.Do(ctx, r, func(text string) { fmt.Fprintln(p.stderr, "prefork: "+printable(text)) })
+	a, err := c.Do(ctx, r, func(text string) { _, _ = fmt.Fprintln(p.stderr, "prefork: "+printable(text)) })
 	switch {
 	case errors.Is(err, context.Canceled):
 		return a, failed("the "+r.Command+" itself goes on: prefork status shows how", "stopped waiting")
@@ -62,11 +62,22 @@ func (p *program) ask(ctx context.Context, c *control.Client, r control.Request)
 	return a, nil
 }
 
+// askPool finds the pool that is meant and asks it one thing.
+func (p *program) askPool(ctx context.Context, t *target, name string, r control.Request) (control.Answer, error) {
+	c, err := t.find(ctx, name)
+	if err != nil {
+		return control.Answer{}, err
+	}
+	defer func() { _ = c.Close() }()
+	return p.ask(ctx, c, r)
+}
+
 // say writes the result of an answer.
-func (p *program) say(a control.Answer, otherwise string) {
+func (p *program) say(a control.Answer, otherwise string) error {
 	text := a.Result
 	if text == "" {
 		text = otherwise
 	}
-	fmt.Fprintln(p.stdout, printable(text))
+	_, err := fmt.Fprintln(p.stdout, printable(text))
+	return err
 }

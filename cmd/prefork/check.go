@@ -34,7 +34,7 @@ func (p *program) checkCommand() *cobra.Command {
 			return err
 		}
 		if text := shellWarning(c.Command); text != "" {
-			fmt.Fprintf(p.stderr, "prefork: warning: %s\n", printable(text))
+			_, _ = fmt.Fprintf(p.stderr, "prefork: warning: %s\n", printable(text))
 		}
 		return writeConfig(p.stdout, c)
 	}

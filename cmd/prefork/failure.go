@@ -89,7 +89,7 @@ func inFile(where string) bool {
 func report(w io.Writer, err error) int {
 	say := func(kind, text string) {
 		for line := range strings.SplitSeq(text, "\n") {
-			fmt.Fprintf(w, "prefork: %s: %s\n", kind, printable(line))
+			_, _ = fmt.Fprintf(w, "prefork: %s: %s\n", kind, printable(line))
 		}
 	}
 	var bad *invalid

@@ -135,7 +135,7 @@ func statusAt(ctx context.Context, path string) (*control.Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	a, err := c.Do(ctx, control.Request{Command: control.CmdStatus}, nil)
 	switch {
 	case err != nil:

@@ -28,17 +28,11 @@ func (p *program) reloadCommand() *cobra.Command {
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		ctx, stop := interruptible()
 		defer stop()
-		c, err := t.find(ctx, first(args))
+		a, err := p.askPool(ctx, t, first(args), control.Request{Command: control.CmdReload})
 		if err != nil {
 			return err
 		}
-		defer c.Close()
-		a, err := p.ask(ctx, c, control.Request{Command: control.CmdReload})
-		if err != nil {
-			return err
-		}
-		p.say(a, "reloaded")
-		return nil
+		return p.say(a, "reloaded")
 	}
 	return cmd
 }

@@ -41,17 +41,11 @@ func (p *program) scaleCommand() *cobra.Command {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 		defer cancel()
-		c, err := t.find(ctx, first(args[1:]))
+		a, err := p.askPool(ctx, t, first(args[1:]), control.Request{Command: control.CmdScale, Workers: n})
 		if err != nil {
 			return err
 		}
-		defer c.Close()
-		a, err := p.ask(ctx, c, control.Request{Command: control.CmdScale, Workers: n})
-		if err != nil {
-			return err
-		}
-		p.say(a, "scaled to "+args[0])
-		return nil
+		return p.say(a, "scaled to "+args[0])
 	}
 	return cmd
 }

@@ -39,12 +39,7 @@ func (p *program) statusCommand() *cobra.Command {
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 		defer cancel()
-		c, err := t.find(ctx, first(args))
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		a, err := p.ask(ctx, c, control.Request{Command: control.CmdStatus})
+		a, err := p.askPool(ctx, t, first(args), control.Request{Command: control.CmdStatus})
 		if err != nil {
 			return err
 		}

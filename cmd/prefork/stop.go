@@ -34,7 +34,7 @@ func (p *program) stopCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		gone := watch(c)
 		defer gone.close()
 		a, err := p.ask(ctx, c, control.Request{Command: control.CmdStop})
@@ -42,14 +42,12 @@ func (p *program) stopCommand() *cobra.Command {
 			return err
 		}
 		if *noWait {
-			p.say(a, "stopping")
-			return nil
+			return p.say(a, "stopping")
 		}
 		if err := gone.wait(ctx); err != nil {
 			return failed("the stop itself goes on", "stopped waiting")
 		}
-		p.say(control.Answer{}, "stopped")
-		return nil
+		return p.say(control.Answer{}, "stopped")
 	}
 	return cmd
 }
@@ -89,7 +87,7 @@ func (d departure) wait(ctx context.Context) error {
 	if err := unix.Pipe2(wake[:], unix.O_CLOEXEC); err != nil {
 		return err
 	}
-	defer unix.Close(wake[0])
+	defer func() { _ = unix.Close(wake[0]) }()
 	stop := context.AfterFunc(ctx, func() { _ = unix.Close(wake[1]) })
 	defer func() {
 		if stop() {

@@ -60,17 +60,11 @@ func (p *program) versionCommand() *cobra.Command {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 		defer cancel()
-		c, err := t.find(ctx, first(args))
+		a, err := p.askPool(ctx, t, first(args), control.Request{Command: control.CmdVersion})
 		if err != nil {
 			return err
 		}
-		defer c.Close()
-		a, err := p.ask(ctx, c, control.Request{Command: control.CmdVersion})
-		if err != nil {
-			return err
-		}
-		p.say(a, "the master does not say its version")
-		return nil
+		return p.say(a, "the master does not say its version")
 	}
 	return cmd
 }

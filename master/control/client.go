@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -57,6 +58,13 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 		err = op.Err
 	}
 	return nil, fmt.Errorf("connect %s: %w", path, err)
+}
+
+// absent says that a connect failed because nobody listens: no socket at the
+// path, or one whose master is gone (unix(7), connect(2)).
+func absent(err error) bool {
+	return errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) ||
+		errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENOTSOCK)
 }
 
 // Close ends the connection. What was asked goes on in the master.

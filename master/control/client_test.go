@@ -32,7 +32,7 @@ func serve(t *testing.T, answer func(c net.Conn, line string)) string {
 		if err != nil {
 			return
 		}
-		defer c.Close()
+		defer func() { _ = c.Close() }()
 		line, _ := bufio.NewReader(c).ReadString('\n')
 		answer(c, line)
 	}()
@@ -51,7 +51,7 @@ func do(t *testing.T, path string, r control.Request, progress func(string)) (co
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	return c.Do(ctx, r, progress)
 }
 
@@ -121,7 +121,7 @@ func TestRefusalThatDoesNotReadTheRequestIsStillTold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	<-closed
 	if a, err := c.Do(context.Background(), control.Request{Command: control.CmdStatus}, nil); err != nil || a.Error != "too many clients" {
 		t.Errorf("%+v, %v", a, err)
@@ -138,7 +138,7 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	go func() { <-asked; cancel() }()
 	if _, err := c.Do(ctx, control.Request{Command: control.CmdReload}, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
@@ -173,7 +173,7 @@ func TestFullQueueIsGivenUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: path}); err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestFullQueueIsGivenUp(t *testing.T) {
 	for range 8 {
 		c, err := control.Dial(context.Background(), path)
 		if err == nil {
-			defer c.Close()
+			t.Cleanup(func() { _ = c.Close() })
 			continue
 		}
 		if errors.Is(err, control.ErrNotRunning) {
@@ -200,7 +200,7 @@ func TestPeerIsTheOneThatListens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	if pid, err := c.PeerPID(); err != nil || pid != os.Getpid() {
 		t.Errorf("pid %d, %v", pid, err)
 	}

@@ -3,17 +3,9 @@ package control
 import (
 	"errors"
 	"net"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
-
-// absent says that a connect failed because nobody listens: no socket at the
-// path, or one whose master is gone (unix(7), connect(2)).
-func absent(err error) bool {
-	return errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECONNREFUSED) ||
-		errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENOTSOCK)
-}
 
 // PeerPID is the pid of the master at the other end, as this process' pid
 // namespace sees it; 0 when it does not (SO_PEERCRED, socket(7)).
