@@ -1,0 +1,15 @@
+//go:build !linux
+
+package store_test
+
+import (
+	"testing"
+
+	"prefork/ipc/store"
+)
+
+func shared(t testing.TB) *store.Store {
+	t.Helper()
+	t.Skip("a shared store needs memfd_create and OFD locks, which Linux has")
+	return nil
+}
