@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"prefork/master"
 )
 
 // roles are the programs that the test binary plays when it is called by their
@@ -13,6 +15,7 @@ var roles = map[string]func(){
 	"prefork":    playPrefork,
 	"fakepool":   playPool,
 	"fakesocket": playStale,
+	"idle":       playIdle,
 }
 
 // runTests runs the tests and ends the process; scripts_test.go puts the roles
@@ -20,6 +23,7 @@ var roles = map[string]func(){
 var runTests = func(m *testing.M) { os.Exit(m.Run()) }
 
 func TestMain(m *testing.M) {
+	master.Shim()
 	if play, ok := roles[filepath.Base(os.Args[0])]; ok {
 		play()
 		os.Exit(0)

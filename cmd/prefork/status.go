@@ -71,7 +71,14 @@ func (p *program) writeReady(s *control.Status) error {
 
 // writeJSON writes the status. What a terminal would obey is escaped as JSON
 // itself does, so a reader gets the same text back.
+// Lists that are always there are lists when they are empty, too.
 func (p *program) writeJSON(s *control.Status) error {
+	if s.Listeners == nil {
+		s.Listeners = []control.Listener{}
+	}
+	if s.Workers == nil {
+		s.Workers = []control.Worker{}
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
