@@ -15,7 +15,7 @@ import (
 
 // target makes the flags that name a pool for a command.
 func (p *program) target(cmd *cobra.Command) *target {
-	t := &target{path: newSearchPath(p.environ), environ: p.environ}
+	t := &target{path: newSearchPath(p.environ)}
 	t.flags(cmd)
 	return t
 }

@@ -22,17 +22,13 @@ type target struct {
 	control string
 	config  string
 	path    searchPath
-	environ []string
 }
 
 // flags defines --control and -c on a command.
 func (t *target) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&t.control, "control", "", "control socket of the pool")
 	cmd.Flags().StringVarP(&t.config, "config", "c", "", "config file of the pool: finds it by its name and control keys")
-	for _, name := range []string{"control", "config"} {
-		f := cmd.Flags().Lookup(name)
-		f.DefValue = ""
-	}
+	must(cmd.MarkFlagFilename("config", "toml"))
 	cmd.ValidArgsFunction = t.complete
 }
 
