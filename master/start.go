@@ -106,7 +106,7 @@ func (m *master) listen(a sockets.Addr) (*sockets.Socket, error) {
 	if m.running != nil || !errors.Is(err, sockets.ErrInUse) {
 		return s, err
 	}
-	m.log.Info("address in use, trying again", "address", a.String(), "for", bindPatience)
+	m.log.Info("address in use, trying again", "address", a.String(), "for", short(bindPatience))
 	tick := time.NewTicker(bindEvery)
 	defer tick.Stop()
 	for limit := time.After(bindPatience); errors.Is(err, sockets.ErrInUse); {
