@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// duplex is what *net.TCPConn and *net.UnixConn have in common.
+// duplex is what *net.TCPConn and *net.UnixConn have in common. io.ReaderFrom
+// is not: the ReadFrom of *net.UnixConn is that of net.PacketConn.
 type duplex interface {
 	net.Conn
-	io.ReaderFrom
 	CloseWrite() error
 	CloseRead() error
 	syscallConn
@@ -121,8 +121,12 @@ func (c *conn) Write(p []byte) (int, error) {
 // one io.LimitedReader only (net/sendfile.go), so that of the caller is
 // replaced, not wrapped.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
+	to, ok := c.duplex.(io.ReaderFrom)
+	if !ok {
+		return io.Copy(writer{c}, r)
+	}
 	if c.progress == 0 || c.deadlines.Load() {
-		return c.duplex.ReadFrom(r)
+		return to.ReadFrom(r)
 	}
 	var done int64
 	limit := int64(-1)
@@ -136,7 +140,7 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 		if limited {
 			piece = min(piece, limit)
 		}
-		n, err := c.duplex.ReadFrom(&io.LimitedReader{R: r, N: piece})
+		n, err := to.ReadFrom(&io.LimitedReader{R: r, N: piece})
 		done += n
 		if limited {
 			limit -= n
@@ -148,6 +152,9 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	}
 	return done, nil
 }
+
+// writer hides ReadFrom from io.Copy, which would come back to it.
+type writer struct{ io.Writer }
 
 // moveOn sets the write deadline, at most once a second.
 func (c *conn) moveOn() {
