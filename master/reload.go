@@ -87,6 +87,10 @@ func (m *master) scaleBy(by int) {
 		m.log.Info("scale refused", "reason", "stopping")
 		return
 	}
+	if n := m.pool.Wanted() + by; n < 1 || n > maxWorkers {
+		m.log.Info("scale refused", "workers", n, "reason", fmt.Sprintf("want 1 to %d", maxWorkers))
+		return
+	}
 	m.step(pool.Scale{By: by})
 	m.log.Info("scaled", "workers", m.pool.Wanted(), "config", m.pool.Configured())
 }

@@ -28,7 +28,7 @@ func (s *State) seats(g *generation) int {
 // for one that may be filled: none where all are taken, or nothing may start.
 func (s *State) toFill(g *generation) int {
 	n := s.seats(g)
-	if len(g.seats) == n && g.in.live() == n || s.in[StateStarting] >= g.cfg.StartParallel {
+	if len(g.seats) == n && g.in.live() == n || s.crowded(g) {
 		return 0
 	}
 	return n
@@ -43,10 +43,21 @@ func (s *State) mayFill(g *generation, slot int) bool {
 	if s.occupant(g, slot) != nil || s.seat(g, slot).forGood {
 		return false
 	}
-	if s.in[StateStarting] >= g.cfg.StartParallel {
+	if s.crowded(g) {
 		return false
 	}
 	return g != s.running || s.withinSurge(g)
+}
+
+// crowded: as many workers as may are between spawn and ready. Those of a
+// trial count against it alone: one that hangs must not keep the generation
+// that serves from replacing its dead.
+func (s *State) crowded(g *generation) bool {
+	n := s.in[StateStarting]
+	if s.trial != nil && g != s.trial {
+		n -= s.trial.in[StateStarting]
+	}
+	return n >= g.cfg.StartParallel
 }
 
 // withinSurge bounds the running generation while it takes the place of the
