@@ -4,6 +4,7 @@ package faults
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -70,12 +71,16 @@ func brief(r *load.Result) string {
 		all.Max().Round(100*time.Microsecond), d.Window.Round(time.Millisecond), 100*d.Share)
 }
 
-// settled waits until the pool has so many workers, all of them ready and
-// none beside them, and gives them.
-func (p *Pool) settled(t testing.TB, n int) []control.Worker {
+// settled waits until the pool has so many workers, all of them ready, none
+// beside them and none of those that are gone, and gives them. Name whom you
+// have killed: the master may not have heard of it yet.
+func (p *Pool) settled(t testing.TB, n int, gone ...control.Worker) []control.Worker {
 	t.Helper()
+	old := PIDs(gone)
 	s := p.Until(t, fmt.Sprintf("%d workers, all ready", n), func(s control.Status) bool {
-		return len(s.Workers) == n && len(Ready(s)) == n
+		return len(s.Workers) == n && len(Ready(s)) == n && !slices.ContainsFunc(s.Workers, func(w control.Worker) bool {
+			return slices.Contains(old, w.PID)
+		})
 	})
 	return Ready(s)
 }
@@ -98,4 +103,15 @@ func (p *Pool) logLines(text string) int {
 		}
 	}
 	return n
+}
+
+// wantDeaths wants one line of the log for each worker that was killed by
+// somebody else than the master.
+func (p *Pool) wantDeaths(t testing.TB, n int) {
+	t.Helper()
+	lines := func() int { return p.logLines(`"worker ended by itself"`) }
+	Eventually(t, "a line for each death", func() bool { return lines() >= n })
+	if got := lines(); got != n {
+		t.Errorf("%d lines about %d deaths", got, n)
+	}
 }
