@@ -7,10 +7,6 @@ import (
 	"prefork/master/internal/pool"
 )
 
-// maxWorkers bounds what scale takes: more processes than any kernel has pids
-// for is a slip of the finger.
-const maxWorkers = 65536
-
 // answer carries out a request of the control socket. Each gets a definite
 // answer, now or with the verdict that it waits for.
 func (m *master) answer(c *call) {
@@ -27,8 +23,8 @@ func (m *master) answer(c *call) {
 		switch {
 		case stopping:
 			c.finish(control.Answer{Error: "stopping"})
-		case c.req.Workers < 1 || c.req.Workers > maxWorkers:
-			c.finish(control.Answer{Error: fmt.Sprintf("scale to %d workers: want 1 to %d", c.req.Workers, maxWorkers)})
+		case c.req.Workers < 1 || c.req.Workers > MaxWorkers:
+			c.finish(control.Answer{Error: fmt.Sprintf("scale to %d workers: want 1 to %d", c.req.Workers, MaxWorkers)})
 		default:
 			m.step(pool.Scale{To: c.req.Workers})
 			m.log.Info("scaled", "workers", m.pool.Wanted(), "config", m.pool.Configured())

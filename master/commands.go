@@ -98,8 +98,15 @@ func (m *master) measure(c pool.Measure) pool.Event {
 }
 
 func (m *master) commit() {
+	before := m.cfg
 	m.running, m.trial = m.trial, nil
 	m.cfg = m.running.cfg
+	if m.cfg.LogFormat != before.LogFormat || m.cfg.LogLevel != before.LogLevel {
+		m.log = m.opt.Log(m.out, m.cfg)
+	}
+	if !slices.Equal(m.cfg.Command, before.Command) {
+		m.warn()
+	}
 }
 
 func (m *master) poolReady() {

@@ -78,12 +78,24 @@ func (m *master) prepare(number int, cfg Config) (*generation, error) {
 	return g, nil
 }
 
-// at puts the place of a key in front of an error about it.
-func (c *Config) at(key string, err error) error {
-	if where := c.Where[key]; where != "" {
-		return fmt.Errorf("%s: %w", where, err)
+// keyError is an error about one key of a configuration.
+type keyError struct {
+	key   string
+	where string // "" where it has its default
+	err   error
+}
+
+func (e *keyError) Unwrap() error { return e.err }
+
+func (e *keyError) Error() string {
+	if e.where == "" {
+		return e.err.Error()
 	}
-	return err
+	return e.where + ": " + e.key + ": " + e.err.Error()
+}
+
+func (c *Config) at(key string, err error) error {
+	return &keyError{key, c.Where[key], err}
 }
 
 // bind opens what is not open yet, and only then touches what is.

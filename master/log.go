@@ -32,6 +32,13 @@ func (m *master) logEnd(p *proc, ev pool.Exited) {
 	m.log.Warn("worker ended by itself", args...)
 }
 
+// warn says what is likely wrong with a command that runs all the same.
+func (m *master) warn() {
+	if text := m.cfg.Warning(); text != "" {
+		m.log.Warn(text, "command", m.cfg.Command)
+	}
+}
+
 // stateOf is what the core knows of p; told says that its end was asked for.
 func (m *master) stateOf(p *proc) (w pool.Worker, told bool) {
 	w, ok := m.pool.Worker(p.id)

@@ -1,6 +1,7 @@
 package master
 
 import (
+	"io"
 	"os"
 	"runtime"
 	"time"
@@ -26,10 +27,12 @@ const (
 
 // Options are what Run is given.
 type Options struct {
-	Config  Config
-	Load    func() (Config, error) // reads the configuration anew for a reload; nil: it stays
-	Logger  hclog.Logger           // redirected into the bounded output below
-	Stderr  *os.File               // log and the workers' captured stderr; nil: os.Stderr
+	Config Config
+	Load   func() (Config, error) // reads the configuration anew for a reload; nil: it stays
+	Stderr *os.File               // log and the workers' captured stderr; nil: os.Stderr
+	// Log makes the log of a configuration, written to out, which never
+	// blocks. It is called again when a reload changes how the log looks.
+	Log     func(out io.Writer, c Config) hclog.Logger
 	Version string
 }
 
@@ -43,15 +46,11 @@ func Run(o Options) int {
 	}
 	out := newOutput(o.Stderr)
 	defer out.close()
-	log := o.Logger
-	if r, ok := log.(hclog.OutputResettable); ok {
-		if err := r.ResetOutput(&hclog.LoggerOptions{Output: out}); err != nil {
-			log.Warn("log stays on its own output", "error", err)
-		}
-	}
-	m := &master{opt: o, log: log, out: out, start: time.Now(), cfg: o.Config}
+	m := &master{opt: o, out: out, start: time.Now(), cfg: o.Config}
+	m.log = o.Log(out, o.Config)
+	m.warn()
 	if code, err := m.open(); err != nil {
-		log.Error("cannot start", "error", err)
+		m.log.Error("cannot start", "error", err)
 		m.close()
 		return code
 	}
@@ -85,15 +84,14 @@ type master struct {
 	calls  chan *call
 	server *server
 
-	board     *scoreboard.Board
-	store     int // descriptor of the store's segment; 0: not yet made
-	folder    notifyFolder
-	devnull   int // opened for reading; a worker's stdin
-	idBase    uint64
-	up        upward
-	control   string // path of the control socket; "" none
-	quick     bool   // a person at a terminal waits for the stop
-	shellOnce bool   // the warning about a shell's child was given
+	board   *scoreboard.Board
+	store   int // descriptor of the store's segment; 0: not yet made
+	folder  notifyFolder
+	devnull int // opened for reading; a worker's stdin
+	idBase  uint64
+	up      upward
+	control string // path of the control socket; "" none
+	quick   bool   // a person at a terminal waits for the stop
 
 	reloading []*call // callers of the reload that runs
 	waiting   []*call // callers of the one that waits

@@ -87,8 +87,8 @@ func (m *master) scaleBy(by int) {
 		m.log.Info("scale refused", "reason", "stopping")
 		return
 	}
-	if n := m.pool.Wanted() + by; n < 1 || n > maxWorkers {
-		m.log.Info("scale refused", "workers", n, "reason", fmt.Sprintf("want 1 to %d", maxWorkers))
+	if n := m.pool.Wanted() + by; n < 1 || n > MaxWorkers {
+		m.log.Info("scale refused", "workers", n, "reason", fmt.Sprintf("want 1 to %d", MaxWorkers))
 		return
 	}
 	m.step(pool.Scale{By: by})

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -91,10 +90,9 @@ func (m *master) startCode(err error) int {
 	if errors.As(err, &no) {
 		return ExitRuntime
 	}
-	for _, where := range m.cfg.Where {
-		if filepath.IsAbs(where) {
-			return ExitConfig
-		}
+	var about *keyError
+	if errors.As(err, &about) && m.cfg.InFile(about.key) {
+		return ExitConfig
 	}
 	return ExitUsage
 }

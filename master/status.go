@@ -26,6 +26,7 @@ func (m *master) statusNow() *control.Status {
 		Name: m.cfg.Name, PID: os.Getpid(), Version: m.opt.Version, Phase: m.phaseName(),
 		Generation: m.pool.Generation(), Ready: m.pool.TakesWork(),
 		Wanted: m.pool.Wanted(), Configured: m.pool.Configured(),
+		Workers: []control.Worker{}, Listeners: []control.Listener{},
 		LastReload: m.last, Message: m.message(), StartedAt: m.start,
 	}
 	cells := map[pool.ID]scoreboard.Snapshot{}

@@ -33,7 +33,7 @@ func (p *program) checkCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if text := shellWarning(c.Command); text != "" {
+		if text := c.Warning(); text != "" {
 			_, _ = fmt.Fprintf(p.stderr, "prefork: warning: %s\n", printable(text))
 		}
 		return writeConfig(p.stdout, c)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/hashicorp/go-hclog"
@@ -10,8 +11,8 @@ import (
 	"prefork/master"
 )
 
-// newLog makes the master's log on stderr.
-func newLog(stderr *os.File, c master.Config) hclog.Logger {
+// newLog makes the master's log, written to out on its way to stderr.
+func newLog(out io.Writer, stderr *os.File, c master.Config) hclog.Logger {
 	terminal, journal := isTerminal(stderr), isJournal(stderr, os.Getenv("JOURNAL_STREAM"))
 	json := c.LogFormat == "json" || c.LogFormat == "" && !terminal && !journal
 	color := hclog.ColorOff
@@ -21,7 +22,7 @@ func newLog(stderr *os.File, c master.Config) hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{
 		Name:       c.Name,
 		Level:      hclog.LevelFromString(c.LogLevel),
-		Output:     stderr,
+		Output:     out,
 		JSONFormat: json,
 		Color:      color,
 		TimeFormat: "2006-01-02T15:04:05.000Z07:00",

@@ -1,8 +1,9 @@
 package main
 
 import (
-	"slices"
+	"io"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
 	"prefork/master"
@@ -55,25 +56,10 @@ func (p *program) runPool(l *loader) error {
 	if err != nil {
 		return err
 	}
-	log := newLog(p.stderr, c)
-	warn := func(c master.Config) {
-		if text := shellWarning(c.Command); text != "" {
-			log.Warn(text, "command", c.Command)
-		}
-	}
-	warn(c)
-	last := c.Command
 	p.exit = master.Run(master.Options{
-		Config: c,
-		Load: func() (master.Config, error) {
-			next, err := l.load()
-			if err == nil && !slices.Equal(next.Command, last) {
-				warn(next)
-				last = next.Command
-			}
-			return next, err
-		},
-		Logger:  log,
+		Config:  c,
+		Load:    l.load,
+		Log:     func(out io.Writer, c master.Config) hclog.Logger { return newLog(out, p.stderr, c) },
 		Stderr:  p.stderr,
 		Version: version(),
 	})

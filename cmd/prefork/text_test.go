@@ -89,7 +89,7 @@ func TestShellWithoutExecIsWarnedOf(t *testing.T) {
 		{false, []string{"python3", "-c", "print(1)"}},
 		{false, nil},
 	} {
-		if got := shellWarning(c.command); (got != "") != c.warn {
+		if got := (&master.Config{Command: c.command}).Warning(); (got != "") != c.warn {
 			t.Errorf("%q: %q", c.command, got)
 		}
 	}
@@ -119,7 +119,7 @@ func TestLogIsJSONUnlessATerminalTheJournalOrAFlagSaysText(t *testing.T) {
 		if err := f.Truncate(0); err != nil {
 			t.Fatal(err)
 		}
-		log := newLog(f, master.Config{Name: "shop", LogFormat: c.format, LogLevel: "warn"})
+		log := newLog(f, f, master.Config{Name: "shop", LogFormat: c.format, LogLevel: "warn"})
 		log.Info("not shown")
 		log.Warn("shown", "key", "value")
 		data, err := os.ReadFile(f.Name())

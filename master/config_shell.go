@@ -1,4 +1,4 @@
-package main
+package master
 
 import (
 	"path/filepath"
@@ -12,14 +12,14 @@ var shells = []string{"sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "fish"}
 
 var execWord = regexp.MustCompile(`(^|[^\w.-])exec\s`)
 
-// shellWarning is a sentence about a command that is a shell with -c whose
-// script has no exec: the stop signal goes to the worker's own process, and a
-// shell that dies of it takes what it started with it. "" when all is well.
-func shellWarning(command []string) string {
-	if len(command) == 0 {
+// Warning is a sentence about a command that is a shell with -c whose script
+// has no exec: the stop signal goes to the worker's own process, and a shell
+// that dies of it takes what it started with it. "" when all is well.
+func (c *Config) Warning() string {
+	if len(c.Command) == 0 {
 		return ""
 	}
-	args := command
+	args := c.Command
 	name := filepath.Base(args[0])
 	if name == "busybox" && len(args) > 1 {
 		args = args[1:]
@@ -37,7 +37,7 @@ func shellWarning(command []string) string {
 		}
 		if rest := args[i+2:]; len(rest) > 0 && !execWord.MatchString(rest[0]) {
 			return "the command is a shell without exec: it dies of the stop signal and its program with it, in the middle of a request; " +
-				"write " + filepath.Base(command[0]) + " -c 'exec ...'"
+				"write " + filepath.Base(c.Command[0]) + " -c 'exec ...'"
 		}
 		return ""
 	}
