@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -278,8 +279,10 @@ func (s *server) client(conn *net.UnixConn, calls chan<- *call) {
 	_ = conn.SetReadDeadline(time.Time{})
 	gone := make(chan struct{})
 	go func() { // a client that leaves ends the wait, never the work
-		_, _ = in.ReadByte()
-		close(gone)
+		_, _ = io.Copy(io.Discard, in) // one request a connection: what else it sends is not read
+		if hungUp(conn) {
+			close(gone)
+		}
 	}()
 	for {
 		select {
@@ -294,6 +297,24 @@ func (s *server) client(conn *net.UnixConn, calls chan<- *call) {
 			return
 		}
 	}
+}
+
+// hungUp tells a client that has closed from one that has only said that it
+// sends no more, as `printf ... | socat` does: POLLHUP comes with both
+// directions shut (Linux, unix_poll in net/unix/af_unix.c).
+func hungUp(conn *net.UnixConn) bool {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return true
+	}
+	hup := true
+	_ = raw.Control(func(fd uintptr) { // fails on a closed connection only, which has hung up
+		p := []unix.PollFd{{Fd: int32(fd)}}
+		if _, err := unix.Poll(p, 0); err == nil {
+			hup = p[0].Revents&(unix.POLLHUP|unix.POLLERR) != 0
+		}
+	})
+	return hup
 }
 
 // last writes what the loop had still answered before it ended.
