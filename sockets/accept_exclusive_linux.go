@@ -83,26 +83,43 @@ func (x *exclusive) prepare() (left bool, most int, err error) {
 	return x.left, x.most, nil
 }
 
+// takeTime bounds how long take waits for a connection that was there, and
+// that another process was faster to accept.
+const takeTime = 20 * time.Millisecond
+
 // take returns one connection of those that this process may have been woken
 // for before it left, or ErrLeft.
-func (x *exclusive) take(most int) (c net.Conn, err error) {
-	if most == 0 {
-		return nil, ErrLeft
-	}
-	if cerr := x.raw.Control(func(fd uintptr) { c, err = takeOne(int(fd)) }); cerr != nil {
-		return nil, cerr
-	}
-	if errors.Is(err, unix.EAGAIN) {
-		return nil, ErrLeft
-	}
-	if err == nil {
-		x.mu.Lock()
-		if x.most > 0 {
-			x.most--
+func (x *exclusive) take(most int) (net.Conn, error) {
+	for most != 0 && x.waiting() {
+		// Go's Accept asks the kernel first and waits then, for the deadline
+		// alone since nothing wakes it.
+		if err := x.SetDeadline(time.Now().Add(takeTime)); err != nil {
+			return nil, err
 		}
-		x.mu.Unlock()
+		c, err := x.deadliner.Accept()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			continue
+		}
+		if err == nil {
+			x.mu.Lock()
+			if x.most > 0 {
+				x.most--
+			}
+			x.mu.Unlock()
+		}
+		return c, err
 	}
-	return c, err
+	return nil, ErrLeft
+}
+
+// waiting says whether a connection waits in the queue.
+func (x *exclusive) waiting() bool {
+	n := 0
+	// Both fail for a closed listener only, where nothing waits.
+	_ = x.raw.Control(func(fd uintptr) {
+		n, _ = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+	})
+	return n > 0
 }
 
 // accepted moves this process to the queue's tail, if it is not to get the
@@ -141,16 +158,7 @@ func (x *exclusive) rest() {
 	if x.wake == wake {
 		x.wake = nil
 	}
-	waiting := false
-	_ = x.raw.Control(func(fd uintptr) { waiting = readable(int(fd)) }) // fails on a closed listener only
-	x.fair.rested(waiting)
-}
-
-// readable says whether a connection waits in the queue.
-func readable(fd int) bool {
-	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	n, err := unix.Poll(fds, 0)
-	return err == nil && n > 0
+	x.fair.rested(x.waiting())
 }
 
 func (x *exclusive) wakeLocked() {

@@ -71,23 +71,6 @@ func adopt(fd int) (deadliner, error) {
 	return nil, errors.Join(fmt.Errorf("adopt listener on descriptor %d: a %s socket", fd, l.Addr().Network()), l.Close())
 }
 
-// takeOne accepts without waiting: unix.EAGAIN says that the queue is empty.
-// It is for the rare times when Go's listener cannot be asked, since its
-// Accept would wait.
-func takeOne(fd int) (net.Conn, error) {
-	for {
-		nfd, _, err := unix.Accept4(fd, unix.SOCK_CLOEXEC)
-		switch err {
-		case nil:
-			return fileConn(nfd)
-		case unix.EINTR, unix.ECONNABORTED:
-			// The client has gone; Go's own Accept goes on too.
-		default:
-			return nil, &net.OpError{Op: "accept", Net: "shared", Err: os.NewSyscallError("accept4", err)}
-		}
-	}
-}
-
 // fileConn makes the connection that net's own Accept would: FileConn sets
 // TCP_NODELAY, keep-alive and O_NONBLOCK. It owns fd.
 func fileConn(fd int) (net.Conn, error) {

@@ -24,6 +24,16 @@ const (
 // quickLinger is the linger while a person waits.
 const quickLinger = 200 * time.Millisecond
 
+// linger is how long an idle connection may still bring a request. The
+// lifeline may make it short in the middle of a drain: its byte and the signal
+// race each other.
+func (w *Worker) linger() time.Duration {
+	if w.quick.Load() {
+		return min(w.env.linger, quickLinger)
+	}
+	return w.env.linger
+}
+
 // margin is what the worker leaves of the drain timeout, at whose end the
 // master kills it: Serve still returns and says what was open.
 func margin(timeout time.Duration) time.Duration {
@@ -45,9 +55,8 @@ func (w *Worker) drain(c cause) {
 		timeout := w.env.drainTimeout
 		w.drainStart = now()
 		w.drainEnd = time.Now().Add(timeout - margin(timeout))
-		w.drainLinger = w.env.linger
-		if c == causeInterrupt || w.quick.Load() {
-			w.drainLinger = min(w.drainLinger, quickLinger)
+		if c == causeInterrupt {
+			w.quick.Store(true)
 		}
 		w.masterGone = c == causeMasterGone
 		w.cell.SetState(scoreboard.StateDraining)
@@ -124,7 +133,7 @@ func (w *Worker) runDrain() {
 // endConns ends connections as they become idle, until none is left or the
 // context ends.
 func (w *Worker) endConns(ctx context.Context, servings []*serving) error {
-	tick := time.NewTicker(min(max(w.drainLinger/10, 5*time.Millisecond), 100*time.Millisecond))
+	tick := time.NewTicker(min(max(w.env.linger/10, 5*time.Millisecond), 50*time.Millisecond))
 	defer tick.Stop()
 	shutdown := false
 	for {
@@ -132,12 +141,13 @@ func (w *Worker) endConns(ctx context.Context, servings []*serving) error {
 		if n == 0 {
 			return nil
 		}
+		linger := w.linger()
 		others := 0 // connections that net/http knows
 		w.conns.each(func(c *conn) {
 			if http.ConnState(c.state.Load()) != http.StateHijacked {
 				others++
 			}
-			if c.mayEnd(w.drainLinger, w.drainStart) {
+			if c.mayEnd(linger, w.drainStart) {
 				c.end()
 			}
 		})

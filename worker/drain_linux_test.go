@@ -3,7 +3,6 @@ package worker_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -93,7 +92,9 @@ func TestDrainsLoseNoRequest(t *testing.T) {
 		t.Run(accept, func(t *testing.T) {
 			p := newPool(t)
 			p.accept = accept
-			old := p.spawn(serveRole)
+			// A client that the machine does not run for a while must not be late.
+			patient := []string{ipc.EnvLinger + "=10", ipc.EnvDrainTimeout + "=20"}
+			old := p.spawn(serveRole, patient...)
 			var stop atomic.Bool
 			var good, bad atomic.Int64
 			var first sync.Once
@@ -117,7 +118,7 @@ func TestDrainsLoseNoRequest(t *testing.T) {
 				})
 			}
 			for range drains {
-				next := p.spawn(serveRole)
+				next := p.spawn(serveRole, patient...)
 				old.signal(syscall.SIGTERM)
 				old.expectExit(0)
 				old = next
@@ -382,4 +383,18 @@ func TestWorkerWhoseMasterIsGoneDrainsAndFails(t *testing.T) {
 	}
 }
 
-var _ = context.Background
+func TestWorkerWhoseMasterIsGoneEmptiesItsOwnStderr(t *testing.T) {
+	p := newPool(t)
+	p.ownStderr = true
+	a := p.spawn(noisyRole)
+	c := dial(t, p.addr)
+	send(t, c, "POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n12")
+	a.out.await(t, "held")
+	if err := a.lifeline.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a.out.await(t, "the last line")
+	send(t, c, "34")
+	expectBody(t, c, "held")
+	a.expectExit(1)
+}

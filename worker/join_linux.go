@@ -34,9 +34,10 @@ func catchSignals(e *environ) (<-chan os.Signal, error) {
 	return told, nil
 }
 
+func closeOnExec(fd int) { unix.CloseOnExec(fd) }
+
 // openPipe makes a file of the read end of a pipe that the master handed over.
 func openPipe(fd int, name string) (*os.File, error) {
-	unix.CloseOnExec(fd)
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, fmt.Errorf("open %s on descriptor %d: %w", name, fd, os.NewSyscallError("fcntl", err))
 	}

@@ -3,6 +3,7 @@ package worker_test
 import (
 	"encoding/json"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,8 +29,10 @@ func TestStartTakesWhatTheMasterGives(t *testing.T) {
 	if want := max(1, (runtime.GOMAXPROCS(0)+1)/2); f.Procs != want {
 		t.Errorf("GOMAXPROCS is %d, want %d", f.Procs, want)
 	}
-	if strings.HasPrefix(f.Leaked, "0 1 2 3 ") && f.Leaked != "0 1 2 3" {
-		t.Errorf("a program that the worker started has descriptors %s", f.Leaked)
+	for _, fd := range []string{"3", "4", "5"} { // others may come from whoever runs the tests
+		if slices.Contains(f.Leaked, fd) {
+			t.Errorf("a program that the worker started has descriptors %s", f.Leaked)
+		}
 	}
 }
 

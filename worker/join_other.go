@@ -20,6 +20,8 @@ func catchSignals(e *environ) (<-chan os.Signal, error) {
 	return told, nil
 }
 
+func closeOnExec(int) {}
+
 func openPipe(fd int, name string) (*os.File, error) {
 	return nil, fmt.Errorf("open %s on descriptor %d: %w", name, fd, errors.ErrUnsupported)
 }

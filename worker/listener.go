@@ -25,6 +25,7 @@ type listener struct {
 
 	mu        sync.Mutex
 	accepting bool // guarded by mu: Accept was called
+	paused    bool // guarded by mu: left for a while
 	gone      bool // guarded by mu: left for good
 }
 
@@ -78,7 +79,8 @@ func (l *listener) accept(progress time.Duration, state http.ConnState) (net.Con
 func (l *listener) pause() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.gone {
+	if !l.gone && !l.paused {
+		l.paused = true
 		l.shared.Leave(runtime.GOMAXPROCS(0))
 	}
 }
@@ -87,7 +89,8 @@ func (l *listener) pause() {
 func (l *listener) rejoin() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.gone {
+	if !l.gone && l.paused {
+		l.paused = false
 		l.shared.Rejoin()
 	}
 	return !l.gone

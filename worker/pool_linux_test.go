@@ -33,8 +33,8 @@ type pool struct {
 	board *scoreboard.Board
 	next  int
 
-	accept string
-	env    []string
+	accept    string
+	ownStderr bool // the worker's stderr is a pipe whose read end it holds
 }
 
 func newPool(t *testing.T) *pool {
@@ -102,18 +102,35 @@ func (p *pool) start(role string, env ...string) *proc {
 	board := os.NewFile(uintptr(boardFD), "scoreboard")
 	a := &proc{t: p.t, cmd: exec.Command(os.Args[0]), notify: n, lifeline: w, cell: cell,
 		out: newBuffer(), err: newBuffer(), ended: make(chan struct{})}
+	in, err := a.cmd.StdinPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
 	a.cmd.ExtraFiles = []*os.File{p.file, r, board}
 	a.cmd.Stdout, a.cmd.Stderr = a.out, a.err
+	fds := "lifeline:4,scoreboard:5"
+	var errs [2]*os.File
+	if p.ownStderr {
+		if errs[0], errs[1], err = os.Pipe(); err != nil {
+			p.t.Fatal(err)
+		}
+		a.cmd.Stderr = errs[1]
+		a.cmd.ExtraFiles = append(a.cmd.ExtraFiles, errs[0])
+		fds += ",stderr:6"
+	}
 	a.cmd.Env = append(os.Environ(), roleEnv+"="+role, "GORACE=atexit_sleep_ms=0",
 		ipc.EnvListenFDs+"=1", ipc.EnvListenFDNames+"=web", ipc.EnvNotifySocket+"="+path,
 		ipc.EnvSlot+"="+strconv.Itoa(slot), ipc.EnvGeneration+"=1", ipc.EnvWorkers+"=2", ipc.EnvID+"="+strconv.Itoa(slot+1),
 		ipc.EnvStopSignal+"=SIGTERM", ipc.EnvDrainTimeout+"=10", ipc.EnvLinger+"=0.5",
-		ipc.EnvFDs+"=lifeline:4,scoreboard:5", ipc.EnvCell+"="+strconv.Itoa(cell), ipc.EnvAccept+"="+p.accept)
-	a.cmd.Env = append(append(a.cmd.Env, p.env...), env...)
+		ipc.EnvFDs+"="+fds, ipc.EnvCell+"="+strconv.Itoa(cell), ipc.EnvAccept+"="+p.accept)
+	a.cmd.Env = append(a.cmd.Env, env...)
 	if err := a.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
 	_ = errors.Join(r.Close(), board.Close())
+	if p.ownStderr { // the worker alone has it now, as when its master is gone
+		_ = errors.Join(errs[0].Close(), errs[1].Close())
+	}
 	go func() {
 		a.status = a.cmd.Wait()
 		close(a.ended)
@@ -125,7 +142,7 @@ func (p *pool) start(role string, env ...string) *proc {
 			_ = a.cmd.Process.Kill()
 			<-a.ended
 		}
-		_ = errors.Join(n.Close(), w.Close())
+		_ = errors.Join(n.Close(), w.Close(), in.Close())
 		if p.t.Failed() {
 			p.t.Logf("worker %d: %v\nstdout: %sstderr: %s", slot, a.status, a.out, a.err)
 		}

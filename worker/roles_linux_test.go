@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -22,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"prefork/ipc"
+	"prefork/sockets"
 	"prefork/worker"
 )
 
@@ -30,6 +32,16 @@ import (
 func start() *worker.Worker {
 	if os.Getenv("WORKER_TEST_WRONG_PID") == "" {
 		if err := os.Setenv(ipc.EnvListenPID, fmt.Sprint(os.Getpid())); err != nil {
+			fail(err)
+		}
+	}
+	if n := os.Getenv("WORKER_TEST_NOFILE"); n != "" {
+		var limit unix.Rlimit
+		if _, err := fmt.Sscan(n, &limit.Cur); err != nil {
+			fail(err)
+		}
+		limit.Max = limit.Cur
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 			fail(err)
 		}
 	}
@@ -104,8 +116,7 @@ type facts struct {
 	Left                 []string // variables of the contract that are still there
 	Name                 string
 	Named                bool
-	Nonblock             bool
-	Leaked               string // descriptors of a program that the worker starts
+	Leaked               []string // descriptors of a program that the worker starts
 }
 
 var factsRole = role("facts", func() {
@@ -124,7 +135,7 @@ var factsRole = role("facts", func() {
 	if err != nil {
 		fail(err)
 	}
-	f.Leaked = strings.Join(strings.Fields(string(list)), " ")
+	f.Leaked = strings.Fields(string(list))
 	end(json.NewEncoder(os.Stdout).Encode(f))
 })
 
@@ -204,3 +215,38 @@ func certificate() (tls.Certificate, error) {
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
+
+// stalled is first in the queue and accepts one connection, no more: the next
+// wake-up is its, too.
+var stalledRole = role("stalled", func() {
+	if err := unix.SetNonblock(0, true); err != nil {
+		fail(err)
+	}
+	l, err := sockets.Accept(ipc.ListenFDStart, sockets.AcceptOptions{Strategy: sockets.Exclusive})
+	if err != nil {
+		fail(err)
+	}
+	fmt.Println("accepts")
+	c, err := l.Accept()
+	if err != nil {
+		fail(err)
+	}
+	_ = c.Close()
+	fmt.Println("stalled")
+	// A goroutine in the runtime's poller keeps a thread in its epoll.
+	_, _ = os.NewFile(0, "stdin").Read(make([]byte, 1))
+})
+
+var aloneRole = role("alone", func() {
+	worker.Alone = "127.0.0.1:0"
+	w, err := worker.Start()
+	if err != nil {
+		fail(err)
+	}
+	w.Store()
+	if w.Store() != w.Store() {
+		fail(errors.New("there are two stores"))
+	}
+	fmt.Println(w.Listener().Addr())
+	end(w.Serve(site(w)))
+})

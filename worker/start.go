@@ -65,7 +65,13 @@ func join() (*Worker, error) {
 	if err := w.sendSurely("X_PREFORK_WORKER=1"); err != nil && env.inPool {
 		return nil, err
 	}
+	for _, fd := range env.fds {
+		closeOnExec(fd)
+	}
 	if err := w.openCell(); err != nil {
+		return nil, err
+	}
+	if err := w.openStore(); err != nil {
 		return nil, err
 	}
 	if err := w.listen(); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"prefork/ipc/notify"
 	"prefork/ipc/scoreboard"
+	"prefork/ipc/store"
 )
 
 // Alone is the address that Start listens on outside a pool. A program that
@@ -37,6 +38,9 @@ type Worker struct {
 	conns     connSet
 	cell      *scoreboard.Cell // nil: none, its methods do nothing
 
+	storeOnce sync.Once
+	store     *store.Store // set by storeOnce
+
 	ready     sync.Once
 	readyErr  error
 	drainOnce sync.Once
@@ -48,10 +52,9 @@ type Worker struct {
 	hurryOnce sync.Once
 
 	// Set before draining is closed.
-	drainStart  int64 // monotonic nanoseconds
-	drainLinger time.Duration
-	drainEnd    time.Time
-	masterGone  bool
+	drainStart int64 // monotonic nanoseconds
+	drainEnd   time.Time
+	masterGone bool
 
 	quick atomic.Bool // the lifeline said that a person waits
 
