@@ -130,18 +130,30 @@ func (w *Worker) runDrain() {
 	close(w.drained)
 }
 
+// lateness of the drain's clock says that this process did not run.
+const lateness = 100 * time.Millisecond
+
 // endConns ends connections as they become idle, until none is left or the
 // context ends.
 func (w *Worker) endConns(ctx context.Context, servings []*serving) error {
-	tick := time.NewTicker(min(max(w.env.linger/10, 5*time.Millisecond), 50*time.Millisecond))
+	every := min(max(w.env.linger/10, 5*time.Millisecond), 50*time.Millisecond)
+	tick := time.NewTicker(every)
 	defer tick.Stop()
+	last, stopped := now(), time.Duration(0)
 	shutdown := false
 	for {
 		n, fewer := w.conns.fewer()
 		if n == 0 {
 			return nil
 		}
-		linger := w.linger()
+		// Clients that could not be heard have not been idle: time in which this
+		// process (SIGSTOP, a paused machine) did not run does not count.
+		t := now()
+		if late := time.Duration(t-last) - every; late > lateness {
+			stopped += late
+		}
+		last = t
+		linger := w.linger() + stopped
 		others := 0 // connections that net/http knows
 		w.conns.each(func(c *conn) {
 			if http.ConnState(c.state.Load()) != http.StateHijacked {

@@ -184,6 +184,25 @@ func TestIdleConnectionIsClosedAfterTheLinger(t *testing.T) {
 	a.expectExit(0)
 }
 
+func TestLingerCountsOnlyTheTimeThatTheWorkerRan(t *testing.T) {
+	p := newPool(t)
+	a := p.spawn(serveRole, ipc.EnvLinger+"=1")
+	c := dial(t, p.addr)
+	send(t, c, get("/who"))
+	expectBody(t, c, "0")
+	a.signal(syscall.SIGTERM)
+	a.awaitDraining(p)
+	a.signal(syscall.SIGSTOP)
+	<-time.After(1500 * time.Millisecond) // longer than the linger
+	a.signal(syscall.SIGCONT)
+	began := time.Now()
+	expectEOF(t, c)
+	if d := time.Since(began); d < 500*time.Millisecond {
+		t.Errorf("closed %v after the worker ran again, of 1 s of linger", d)
+	}
+	a.expectExit(0)
+}
+
 func TestLifelineMakesTheLingerShort(t *testing.T) {
 	p := newPool(t)
 	a := p.spawn(serveRole, ipc.EnvLinger+"=5")
