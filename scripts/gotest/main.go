@@ -1,7 +1,7 @@
 // Gotest shows what matters of `go test -json`, which it reads on stdin: the
-// closing line of each package, all output of a test that failed, the figures
-// ("figure NAME: ..."), and each skipped test with its reason. With a file as
-// argument it appends the skipped tests to it.
+// closing line of each package, the output of a test that failed, the figures
+// ("figure NAME: ..."), and at the end each skipped test with its reason and
+// each failed one. With a file as argument it appends the skipped tests to it.
 //
 // It exits with 1 when something failed or when nothing was tested.
 package main
@@ -30,6 +30,7 @@ type report struct {
 	out     io.Writer
 	pending map[key][]string // output of what has not ended
 	skipped []string
+	broken  []string       // failed tests
 	count   map[string]int // ended tests by action
 	failed  bool
 }
@@ -48,6 +49,9 @@ func main() {
 	}
 	for _, s := range r.skipped {
 		fmt.Println("skip", s)
+	}
+	for _, b := range r.broken {
+		fmt.Println("fail", b)
 	}
 	fmt.Printf("%d tests passed, %d failed, %d skipped\n", r.count["pass"], r.count["fail"], r.count["skip"])
 	if r.failed || r.count["pass"] == 0 {
@@ -119,9 +123,11 @@ func (r *report) end(e event) {
 	switch {
 	case e.Action == "fail":
 		r.failed = true
-		r.print(strings.Join(text, ""))
+		r.show(text)
 		if e.Test == "" {
 			r.unfinished(e.Package)
+		} else {
+			r.broken = append(r.broken, e.Package+" "+e.Test)
 		}
 	case e.Action == "skip" && e.Test != "":
 		r.skipped = append(r.skipped, fmt.Sprintf("%s %s: %s", e.Package, e.Test, reason(text)))
@@ -136,10 +142,27 @@ func (r *report) end(e event) {
 func (r *report) unfinished(pkg string) {
 	for k, text := range r.pending {
 		if k.Package == pkg {
-			r.print(strings.Join(text, ""))
+			r.show(text)
+			r.broken = append(r.broken, k.Package+" "+k.Test)
 			delete(r.pending, k)
 		}
 	}
+}
+
+// A log of a whole run would hide the other failures: of a long output the
+// first and the last lines are shown.
+const (
+	firstShown = 60
+	lastShown  = 140
+)
+
+func (r *report) show(text []string) {
+	if left := len(text) - firstShown - lastShown; left > 0 {
+		r.print(strings.Join(text[:firstShown], ""))
+		r.print(fmt.Sprintf("... %d lines left out ...\n", left))
+		text = text[len(text)-lastShown:]
+	}
+	r.print(strings.Join(text, ""))
 }
 
 // reason is what a skipped test logged, on one line and without its places.

@@ -34,7 +34,22 @@ go: some message
 	if len(r.skipped) != 1 || r.skipped[0] != "p TestNot: missing: root" {
 		t.Errorf("skipped: %q", r.skipped)
 	}
+	if strings.Join(r.broken, ", ") != "p TestBad, p TestStuck" {
+		t.Errorf("failed: %q", r.broken)
+	}
 	if !r.failed || r.count["pass"] != 1 {
 		t.Errorf("failed %v, counts %v", r.failed, r.count)
+	}
+}
+
+func TestReportShortensLongOutput(t *testing.T) {
+	var out strings.Builder
+	r := &report{out: &out}
+	r.show(strings.SplitAfter(strings.Repeat("line\n", 1000), "\n"))
+	if lines := strings.Count(out.String(), "\n"); lines != firstShown+lastShown {
+		t.Errorf("%d lines", lines)
+	}
+	if !strings.Contains(out.String(), "... 801 lines left out ...") {
+		t.Error("does not say what is left out")
 	}
 }
