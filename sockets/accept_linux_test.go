@@ -164,7 +164,6 @@ type shared struct {
 	t    *testing.T
 	file *os.File
 	addr string
-	unix bool
 }
 
 func newShared(t *testing.T) *shared {

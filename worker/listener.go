@@ -57,7 +57,7 @@ func (l *listener) accept(progress time.Duration, state http.ConnState) (net.Con
 			return l.w.conns.add(nc, progress, state), nil
 		case errors.Is(err, sockets.ErrLeft):
 			if !l.awaitRoom() {
-				l.shut()
+				_ = l.shut() // it was only accepted from
 				return nil, net.ErrClosed
 			}
 		case exhausted(err):
@@ -137,7 +137,7 @@ func (l *listener) leaveForGood() {
 	idle := !l.accepting
 	l.mu.Unlock()
 	if idle {
-		l.shut()
+		_ = l.shut() // as in Accept
 	}
 }
 

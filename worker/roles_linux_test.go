@@ -243,8 +243,8 @@ var aloneRole = role("alone", func() {
 	if err != nil {
 		fail(err)
 	}
-	w.Store()
-	if w.Store() != w.Store() {
+	s := w.Store()
+	if w.Store() != s {
 		fail(errors.New("there are two stores"))
 	}
 	fmt.Println(w.Listener().Addr())

@@ -54,9 +54,11 @@ func (w *Worker) serve(srv *http.Server, progress time.Duration) error {
 	for _, l := range w.listeners {
 		go func() { ended <- s.accept(httpListener{l, progress}) }()
 	}
-	if err := w.Ready(); err != nil {
-		// The master's start timeout deals with a worker that cannot say it.
-		w.report("say ready", err)
+	if !w.isDraining() { // told to stop before it was ready: it is not going to be
+		if err := w.Ready(); err != nil {
+			// The master's start timeout deals with a worker that cannot say it.
+			w.report("say ready", err)
+		}
 	}
 	for range w.listeners {
 		if err := <-ended; err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, http.ErrServerClosed) {

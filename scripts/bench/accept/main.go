@@ -27,11 +27,8 @@ const filelistener = "filelistener"
 
 func main() {
 	if os.Getenv(envStrategy) != "" {
-		if err := runWorker(); err != nil {
-			fmt.Fprintf(os.Stderr, "accept: worker: %v\n", err)
-			os.Exit(1)
-		}
-		return
+		fmt.Fprintf(os.Stderr, "accept: worker: %v\n", runWorker())
+		os.Exit(1)
 	}
 	c := config{}
 	counts := flag.String("counts", "2,16,64,256", "numbers of idle workers")

@@ -31,6 +31,7 @@ const (
 	askHold = 'h'
 )
 
+// runWorker accepts until something goes wrong.
 func runWorker() error {
 	slot, err := strconv.Atoi(os.Getenv(envSlot))
 	if err != nil {
