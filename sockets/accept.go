@@ -78,10 +78,11 @@ type AcceptOptions struct {
 	Strategy Strategy // "" is Auto
 	Workers  int      // how many processes wait on the socket, for Auto; 0 is 1
 
-	// Load says how many connections this process holds, and how many are its
-	// share of all. Fair asks it after each accept, which is before the caller
-	// has counted the connection; nil: Fair is Rotate.
-	Load func() (held, share int)
+	// Held says how many connections this process holds, without the one that
+	// was accepted last, and Share how many are its share of all. Fair asks
+	// after each accept, for the share only where it matters. Without Share
+	// Fair is Rotate.
+	Held, Share func() int
 }
 
 // AutoStrategy is what Auto stands for with so many workers: Fair, which was

@@ -30,17 +30,17 @@ type exclusive struct {
 	wake   chan struct{} // guarded by mu; closed by Leave and Close while Accept rests, else nil
 }
 
-func newExclusive(l deadliner, s Strategy, load func() (held, share int)) (*exclusive, error) {
+func newExclusive(l deadliner, s Strategy, held, share func() int) (*exclusive, error) {
 	raw, err := l.(syscall.Conn).SyscallConn()
 	if err != nil {
 		return nil, err
 	}
 	x := &exclusive{deadliner: l, raw: raw}
 	switch {
-	case s == Rotate || s == Fair && load == nil:
+	case s == Rotate || s == Fair && (held == nil || share == nil):
 		x.rotate = true
 	case s == Fair:
-		x.fair = &fairness{load: load}
+		x.fair = &fairness{held: held, share: share}
 	}
 	var eerr error
 	if err := raw.Control(func(fd uintptr) { x.entry, eerr = findEntry(int(fd)) }); err != nil {

@@ -9,7 +9,7 @@ import "time"
 // time nobody holds more than his share, and the process whose caches are warm
 // goes on; one that collects connections stands back.
 type fairness struct {
-	load func() (held, share int)
+	held, share func() int
 
 	vain  int       // rests in a row after which connections waited still
 	until time.Time // no rest before: the others do not take them
@@ -33,8 +33,11 @@ const (
 
 // over says whether this process is to stand back now.
 func (f *fairness) over() bool {
-	held, share := f.load()
-	if held <= share+slack+share/8 {
+	held := f.held()
+	if held <= slack {
+		return false
+	}
+	if share := f.share(); held <= share+slack+share/8 {
 		return false
 	}
 	return f.until.IsZero() || time.Now().After(f.until)

@@ -11,7 +11,7 @@ func TestWorkerStandsBackOnlyWellAboveItsShare(t *testing.T) {
 		{18, 16, false}, {20, 16, false}, {21, 16, true}, {24, 16, true}, // max/mean stays below 1.5
 		{1126, 1000, false}, {1128, 1000, true},
 	} {
-		f := &fairness{load: func() (int, int) { return c.held, c.share }}
+		f := &fairness{held: func() int { return c.held }, share: func() int { return c.share }}
 		if got := f.over(); got != c.over {
 			t.Errorf("%d held, share %d: over is %v", c.held, c.share, got)
 		}
@@ -19,7 +19,7 @@ func TestWorkerStandsBackOnlyWellAboveItsShare(t *testing.T) {
 }
 
 func TestStandingBackEndsWhenNobodyElseAccepts(t *testing.T) {
-	f := &fairness{load: func() (int, int) { return 100, 1 }}
+	f := &fairness{held: func() int { return 100 }, share: func() int { return 1 }}
 	for i := range vainRests {
 		if !f.over() {
 			t.Fatalf("gave up after %d rests", i)
@@ -36,7 +36,7 @@ func TestStandingBackEndsWhenNobodyElseAccepts(t *testing.T) {
 }
 
 func TestStandingBackGoesOnWhileOthersAccept(t *testing.T) {
-	f := &fairness{load: func() (int, int) { return 100, 1 }}
+	f := &fairness{held: func() int { return 100 }, share: func() int { return 1 }}
 	for range 10 * vainRests {
 		if !f.over() {
 			t.Fatal("does not stand back")

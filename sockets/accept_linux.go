@@ -31,7 +31,7 @@ func Accept(fd int, o AcceptOptions) (Listener, error) {
 	if s == Naive {
 		return &naive{deadliner: l}, nil
 	}
-	e, err := newExclusive(l, s, o.Load)
+	e, err := newExclusive(l, s, o.Held, o.Share)
 	if err == nil {
 		return e, nil
 	}

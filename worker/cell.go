@@ -23,9 +23,12 @@ func (w *Worker) openCell() error {
 	return nil
 }
 
-// load gives the connections that this worker holds and the mean of its
-// generation, rounded up. Preconditions: it has a cell.
-func (w *Worker) load() (held, share int) {
-	mine, mean := w.cell.Share()
-	return int(mine), int(math.Ceil(mean))
+// held gives the connections that this worker has open. Preconditions, here
+// and below: it has a cell.
+func (w *Worker) held() int { return int(w.cell.Connections()) }
+
+// share gives the mean of its generation, rounded up.
+func (w *Worker) share() int {
+	_, mean := w.cell.Share()
+	return int(math.Ceil(mean))
 }

@@ -121,7 +121,7 @@ func (w *Worker) listen() error {
 	}
 	o := sockets.AcceptOptions{Workers: w.env.workers}
 	if w.cell != nil {
-		o.Load = w.load
+		o.Held, o.Share = w.held, w.share
 	}
 	for i := range w.env.sockets {
 		o.Strategy = w.env.strategy(i)

@@ -84,9 +84,10 @@ func listen(strategy string, workers int, cell *scoreboard.Cell) (net.Listener, 
 	return sockets.Accept(fdListener, sockets.AcceptOptions{
 		Strategy: s,
 		Workers:  workers,
-		Load: func() (held, share int) {
-			mine, mean := cell.Share()
-			return int(mine), int(math.Ceil(mean))
+		Held:     func() int { return int(cell.Connections()) },
+		Share: func() int {
+			_, mean := cell.Share()
+			return int(math.Ceil(mean))
 		},
 	})
 }
