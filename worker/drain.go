@@ -94,13 +94,7 @@ func (w *Worker) runDrain() {
 	for _, s := range servings {
 		s.announce()
 	}
-	for _, l := range w.listeners {
-		select {
-		case <-l.done:
-		case <-ctx.Done(): // its server accepts no more
-			_ = l.Close()
-		}
-	}
+	w.awaitListeners(ctx)
 	errs := make(chan error, len(hooks))
 	for _, f := range hooks {
 		go func() { errs <- f(ctx) }()
@@ -128,6 +122,23 @@ func (w *Worker) runDrain() {
 	}
 	w.drainErr = err
 	close(w.drained)
+}
+
+// acceptEnd is how long a server may take to accept what its listener was
+// woken for. One that has stopped asking, for want of room of its own, must
+// not keep what OnDrain registered from running.
+const acceptEnd = time.Second
+
+func (w *Worker) awaitListeners(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, acceptEnd)
+	defer cancel()
+	for _, l := range w.listeners {
+		select {
+		case <-l.done:
+		case <-ctx.Done():
+			_ = l.shut() // it was only accepted from
+		}
+	}
 }
 
 // lateness of the drain's clock says that this process did not run.

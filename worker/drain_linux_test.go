@@ -384,6 +384,22 @@ func TestOtherServersEndInOnDrain(t *testing.T) {
 	a.expectExit(0)
 }
 
+func TestServerThatAsksForNoMoreConnectionsIsToldToEnd(t *testing.T) {
+	p := newPool(t)
+	a := p.spawn(fullRole)
+	c := dial(t, p.addr)
+	send(t, c, "x")
+	if _, err := io.ReadFull(c, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	a.signal(syscall.SIGTERM)
+	a.out.await(t, "ended")
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a.expectExit(0)
+}
+
 func TestWorkerWhoseMasterIsGoneDrainsAndFails(t *testing.T) {
 	p := newPool(t)
 	a := p.spawn(serveRole)

@@ -164,6 +164,25 @@ var otherRole = role("other", func() {
 	end(w.Wait())
 })
 
+// fullRole has a server that accepts one connection and asks for no more.
+var fullRole = role("full", func() {
+	w := start()
+	w.OnDrain(func(context.Context) error {
+		fmt.Println("ended")
+		return nil
+	})
+	if err := w.Ready(); err != nil {
+		fail(err)
+	}
+	c, err := w.Listener().Accept()
+	if err != nil {
+		fail(err)
+	}
+	_, _ = io.Copy(c, c)
+	_ = c.Close()
+	end(w.Wait())
+})
+
 var selfRole = role("leaves", func() {
 	w := start()
 	http.HandleFunc("/leave", func(http.ResponseWriter, *http.Request) { go w.Stop() })
