@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"prefork/cmd/prefork/demo"
-	"prefork/ipc"
-	"prefork/ipc/store"
 	"prefork/worker"
 )
 
@@ -24,10 +22,6 @@ var demoGlobals demo.Globals
 // demoWorker serves the demo as one worker of the pool.
 func demoWorker() error {
 	begin := time.Now()
-	shared, err := joinStore()
-	if err != nil {
-		return failed("", "%w", err)
-	}
 	w, err := worker.Start()
 	if err != nil {
 		return failed("", "%w", err)
@@ -45,10 +39,10 @@ func demoWorker() error {
 			Slot: w.Slot(), PID: os.Getpid(), Generation: int(w.Generation()), Started: begin,
 		},
 		Globals: &demoGlobals,
-		Store:   shared,
+		Store:   w.Store(),
 		Command: shellCommand(self, here),
 	})
-	if err := greet(w, shared); err != nil {
+	if err := greet(w); err != nil {
 		return failed("", "%w", err)
 	}
 
@@ -68,24 +62,10 @@ func demoWorker() error {
 	return nil
 }
 
-// joinStore opens the pool's store, before worker.Start unsets the variable
-// that names it. Without a master the store is this process' own.
-func joinStore() (*store.Store, error) {
-	fds, err := ipc.ParseFDs(os.Getenv(ipc.EnvFDs))
-	if err != nil {
-		return nil, fmt.Errorf("join store: %s: %w", ipc.EnvFDs, err)
-	}
-	fd, ok := fds[ipc.FDStore]
-	if !ok {
-		return store.Private(), nil
-	}
-	return store.Open(fd)
-}
-
 // greet prints the page's address, once for the whole pool: the first worker
 // that counts itself does it.
-func greet(w *worker.Worker, shared *store.Store) error {
-	n, err := shared.Add("demo/greeted", 1)
+func greet(w *worker.Worker) error {
+	n, err := w.Store().Add("demo/greeted", 1)
 	if err != nil {
 		return fmt.Errorf("count first worker: %w", err)
 	}
