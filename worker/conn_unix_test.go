@@ -35,7 +35,9 @@ func TestConnectionsOfBothNetworksAreTracked(t *testing.T) {
 			t.Fatalf("%s: a %T is not tracked", c.network, accepted)
 		}
 		text := strings.Repeat("x", 3*writeChunk)
+		closed := make(chan struct{})
 		go func() {
+			defer close(closed)
 			if _, err := taken.(io.ReaderFrom).ReadFrom(strings.NewReader(text)); err != nil {
 				t.Errorf("%s: ReadFrom: %v", c.network, err)
 			}
@@ -46,6 +48,7 @@ func TestConnectionsOfBothNetworksAreTracked(t *testing.T) {
 		if got, err := io.ReadAll(client); err != nil || string(got) != text {
 			t.Errorf("%s: the client read %d bytes, %v; want %d", c.network, len(got), err, len(text))
 		}
+		<-closed // the client sees the end before Close has returned
 		if set.open() != 0 {
 			t.Errorf("%s: still counted after its close", c.network)
 		}

@@ -50,7 +50,7 @@ type poster struct {
 
 func (p *poster) post() error {
 	if p.c == nil {
-		c, err := net.Dial("tcp", p.addr)
+		c, err := net.Dial(network(p.addr), p.addr)
 		if err != nil {
 			return err
 		}
@@ -88,10 +88,13 @@ func (p *poster) close() {
 
 func TestDrainsLoseNoRequest(t *testing.T) {
 	const drains, clients = 20, 16
-	for _, accept := range []string{"auto", "rotate", "naive"} {
-		t.Run(accept, func(t *testing.T) {
-			p := newPool(t)
-			p.accept = accept
+	for _, c := range []struct {
+		name, accept string
+		make         func(*testing.T) *pool
+	}{{"auto", "auto", newPool}, {"rotate", "rotate", newPool}, {"naive", "naive", newPool}, {"unix", "auto", newUnixPool}} {
+		t.Run(c.name, func(t *testing.T) {
+			p := c.make(t)
+			p.accept = c.accept
 			// A client that the machine does not run for a while must not be late.
 			patient := []string{ipc.EnvLinger + "=10", ipc.EnvDrainTimeout + "=20"}
 			old := p.spawn(serveRole, patient...)

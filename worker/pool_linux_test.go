@@ -39,9 +39,19 @@ type pool struct {
 
 func newPool(t *testing.T) *pool {
 	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	return newPoolOn(t, unix.AF_INET, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+}
+
+func newUnixPool(t *testing.T) *pool {
+	t.Helper()
+	return newPoolOn(t, unix.AF_UNIX, &unix.SockaddrUnix{Name: filepath.Join(t.TempDir(), "s")})
+}
+
+func newPoolOn(t *testing.T, family int, at unix.Sockaddr) *pool {
+	t.Helper()
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err == nil {
-		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+		err = unix.Bind(fd, at)
 	}
 	if err == nil {
 		err = unix.Listen(fd, 1024)
@@ -49,8 +59,7 @@ func newPool(t *testing.T) *pool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at, err := unix.Getsockname(fd)
-	if err != nil {
+	if at, err = unix.Getsockname(fd); err != nil {
 		t.Fatal(err)
 	}
 	board, err := scoreboard.Create()
@@ -58,7 +67,13 @@ func newPool(t *testing.T) *pool {
 		t.Fatal(err)
 	}
 	p := &pool{t: t, file: os.NewFile(uintptr(fd), "listener"), board: board,
-		addr: "127.0.0.1:" + strconv.Itoa(at.(*unix.SockaddrInet4).Port), accept: "auto"}
+		accept: "auto"}
+	switch at := at.(type) {
+	case *unix.SockaddrInet4:
+		p.addr = "127.0.0.1:" + strconv.Itoa(at.Port)
+	case *unix.SockaddrUnix:
+		p.addr = at.Name
+	}
 	t.Cleanup(func() { _ = errors.Join(p.file.Close(), board.Close()) })
 	return p
 }
@@ -260,7 +275,7 @@ func (b *buffer) await(t *testing.T, text string) {
 
 func dial(t *testing.T, addr string) net.Conn {
 	t.Helper()
-	c, err := net.Dial("tcp", addr)
+	c, err := net.Dial(network(addr), addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,6 +284,13 @@ func dial(t *testing.T, addr string) net.Conn {
 		t.Fatal(err)
 	}
 	return c
+}
+
+func network(addr string) string {
+	if addr[0] == '/' {
+		return "unix"
+	}
+	return "tcp"
 }
 
 func send(t *testing.T, c net.Conn, text string) {
