@@ -25,7 +25,7 @@ var runtimeCalls = map[string]bool{
 // An idle pool costs nothing: the master makes next to no system call.
 func TestIdleMasterMakesNoCalls(t *testing.T) {
 	needPrograms(t, "strace")
-	window, most := 15*time.Second, 4
+	window, most := 8*time.Second, 4
 	if Full() {
 		window, most = 130*time.Second, 12
 	}
