@@ -90,6 +90,20 @@ func (f *notifyFolder) forUID(uid int) string {
 	return f.temp
 }
 
+// instead gives another folder than dir, where no socket could be made: its
+// disk is full or read-only, or somebody has removed it, as what tidies the
+// temporary folder does.
+func (f *notifyFolder) instead(dir string) (string, error) {
+	if dir == f.temp {
+		_ = os.Remove(f.temp) // if it is there and empty
+		f.temp = ""
+	}
+	if err := f.makeTemp(); err != nil {
+		return "", err
+	}
+	return f.temp, nil
+}
+
 // passable says that everybody may go through a folder and all above it.
 func passable(path string) bool {
 	for {

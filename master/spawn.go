@@ -2,6 +2,7 @@ package master
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,6 +24,7 @@ func (m *master) spawn(c pool.Spawn) pool.Event {
 	g := m.gens[c.Generation]
 	p := &proc{id: c.ID, slot: c.Slot, gen: g, since: time.Now(), pidfd: -1, lifeline: -1, cell: -1}
 	if err := m.fork(p, c.Workers); err != nil {
+		err = explainLimit(err)
 		m.log.Warn("cannot start a worker", "slot", p.slot, "gen", g.number, "error", err)
 		return pool.SpawnFailed{ID: c.ID, Reason: "cannot be started: " + err.Error()}
 	}
@@ -202,8 +204,19 @@ func (m *master) openStderr(p *proc, l *launch) (read int, err error) {
 }
 
 func (m *master) openNotify(p *proc, l *launch) error {
-	path := filepath.Join(m.folder.forUID(p.gen.ids.uid), strconv.FormatInt(int64(p.id), 10))
-	sock, err := notify.Listen(path)
+	name := strconv.FormatInt(int64(p.id), 10)
+	dir := m.folder.forUID(p.gen.ids.uid)
+	sock, err := notify.Listen(filepath.Join(dir, name))
+	if err != nil && !errors.Is(err, unix.EMFILE) && !errors.Is(err, unix.ENFILE) {
+		other, otherErr := m.folder.instead(dir)
+		if otherErr != nil {
+			return errors.Join(err, otherErr)
+		}
+		first := err
+		if sock, err = notify.Listen(filepath.Join(other, name)); err != nil {
+			return errors.Join(first, err)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -275,8 +288,25 @@ func explainFork(err error) error {
 		return fmt.Errorf("%w: a limit on processes is reached (RLIMIT_NPROC of the user, pids.max of the cgroup, or kernel.pid_max)", err)
 	case unix.ENOMEM:
 		return fmt.Errorf("%w: no memory for another process", err)
-	case unix.EMFILE:
-		return fmt.Errorf("%w: the master's RLIMIT_NOFILE is reached", err)
 	}
 	return err
 }
+
+// explainLimit names the limit of descriptors, wherever it was met.
+func explainLimit(err error) error {
+	var limit unix.Rlimit
+	if !errors.Is(err, unix.EMFILE) || unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return err
+	}
+	return fmt.Errorf("%w: the master's RLIMIT_NOFILE is %d: want %d for each worker, twice that in a reload, and %d",
+		err, limit.Cur, descriptorsPerWorker, descriptorsOwn)
+}
+
+const (
+	// descriptorsPerWorker are the pidfd, the lifeline, stderr and the notify
+	// socket; while it starts one more.
+	descriptorsPerWorker = 4
+	// descriptorsOwn are the master's, with room for a few clients of the
+	// control socket; each listener is one more.
+	descriptorsOwn = 40
+)
