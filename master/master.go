@@ -50,7 +50,7 @@ func Run(o Options) int {
 	m.log = o.Log(out, o.Config)
 	m.warn()
 	if code, err := m.open(); err != nil {
-		m.log.Error("cannot start", "error", err)
+		m.log.Error("cannot start", "error", explainLimit(err))
 		m.close()
 		return code
 	}
