@@ -14,16 +14,22 @@ import (
 // USER_HZ).
 const clockTick = time.Second / 100
 
-// groupsCPU gives the CPU time that each of these process groups has used or
-// waited for: its processes, and those of their children that they waited for.
-// What is ready to run and gets no processor is as little idle as what runs:
-// on a machine that is busy otherwise a program that loads gets less than the
-// little that counts as silence.
+// waitingWeight is what a part of the time on a run queue counts as use. What
+// is ready to run and gets no processor is as little idle as what runs: on a
+// busy machine a program that loads gets less than the little that counts as
+// silence. A fifth of 200 ms is twice that little, so that who always wants to
+// run is never silent; who wakes up ten times a second to look around, and has
+// to wait each time, is.
+const waitingWeight = 5
+
+// groupsCPU gives the CPU time that each of these process groups has used, and
+// a part of that which it waited for: its processes, and of the use also that
+// of their children that they waited for.
 func groupsCPU(leaders map[int]pool.ID) map[int]time.Duration {
 	used := make(map[int]time.Duration, len(leaders))
 	eachProcess(func(st procStat) {
 		if _, ok := leaders[st.group]; ok {
-			used[st.group] += st.cpu + runDelay(st.pid)
+			used[st.group] += st.cpu + runDelay(st.pid)/waitingWeight
 		}
 	})
 	return used

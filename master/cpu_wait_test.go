@@ -39,8 +39,9 @@ func TestWaitingForAProcessorCountsAsUse(t *testing.T) {
 		})
 		used := groupsCPU(map[int]pool.ID{group: 1})[group]
 		if cpu >= 100*time.Millisecond {
-			if used < 2*cpu {
-				t.Errorf("%v used or waited for, of which %v used: want at least twice that", used, cpu)
+			// Three quarters waited for, a fifth of them counted: 8 for 5.
+			if used < cpu+cpu/4 {
+				t.Errorf("%v counted, of which %v used: want at least a quarter more", used, cpu)
 			}
 			return
 		}
