@@ -2,6 +2,7 @@
 # it finishes what it has begun and takes nothing new.
 import http.server
 import os
+import select
 import signal
 import socket
 
@@ -34,6 +35,6 @@ server = http.server.HTTPServer(("", 0), Hello, bind_and_activate=False)
 server.socket.close()
 server.socket = socket.socket(fileno=3)
 server.socket.setblocking(False)
-server.timeout = 0.1
 while not stopping:
-    server.handle_request()
+    if select.select([server], [], [], 0.1)[0]:
+        server.handle_request()
