@@ -225,7 +225,9 @@ func removeGroup(group string) error {
 
 // run runs a command inside, in all namespaces of PID 1.
 func (m *Machine) run(command ...string) (code int, output string) {
-	args := append([]string{"--target", strconv.Itoa(m.PID), "--all", "--",
+	// --root: the root of the namespace is not that of PID 1 where the tests
+	// themselves run in a chroot.
+	args := append([]string{"--target", strconv.Itoa(m.PID), "--all", "--root", "--wd", "--",
 		"env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"LC_ALL=C.UTF-8", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER="}, command...)
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
