@@ -4,6 +4,7 @@ package faults
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -64,7 +65,17 @@ func TestReloadOfSlowSilentWorkersIsNotFelt(t *testing.T) {
 	p := Start(t, Options{
 		Flags:   []string{"-w", strconv.Itoa(workers), "--start-timeout", "0", "--settle", "1s"},
 		Command: RoleCommand(t, "heavy", needed),
+		NoWait:  true,
 	})
+	// The full count needs 64 s of CPU before it is ready, more than the rig
+	// waits for anything at once.
+	err := errors.New("never waited")
+	for i := 0; i < 4 && err != nil && !p.Ended(); i++ {
+		_, err = p.Notify.await(0, "READY=1", p.ended)
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, p.Err)
+	}
 	addr := p.Addr(t)
 	old := PIDs(Ready(p.Status(t)))
 
