@@ -1,7 +1,7 @@
 // Gotest shows what matters of `go test -json`, which it reads on stdin: the
 // closing line of each package, the output of a test that failed, the figures
-// ("figure NAME: ..."), and at the end each skipped test with its reason and
-// each failed one. With a file as argument it appends the skipped tests to it.
+// ("figure NAME: ..."), and at the end each skipped test with its reason, each
+// slow one with its time and each failed one. With a file as argument it appends the skipped tests to it.
 //
 // It exits with 1 when something failed or when nothing was tested.
 package main
@@ -19,7 +19,7 @@ import (
 // comes as build-output, with an import path and no package.
 type event struct {
 	Action, Package, Test, Output, ImportPath string
-	FailedBuild                               string
+	Elapsed                                   float64 // seconds
 }
 
 // key names a test, or with an empty Test its package.
@@ -31,6 +31,7 @@ type report struct {
 	pending map[key][]string // output of what has not ended
 	skipped []string
 	broken  []string       // failed tests
+	slow    []string       // tests that took slowSeconds or more
 	count   map[string]int // ended tests by action
 	failed  bool
 }
@@ -49,6 +50,9 @@ func main() {
 	}
 	for _, s := range r.skipped {
 		fmt.Println("skip", s)
+	}
+	for _, s := range r.slow {
+		fmt.Println("slow", s)
 	}
 	for _, b := range r.broken {
 		fmt.Println("fail", b)
@@ -135,6 +139,9 @@ func (r *report) end(e event) {
 	if e.Test != "" {
 		r.count[e.Action]++
 	}
+	if e.Test != "" && !strings.Contains(e.Test, "/") && e.Elapsed >= slowSeconds {
+		r.slow = append(r.slow, fmt.Sprintf("%5.1f s  %s %s", e.Elapsed, e.Package, e.Test))
+	}
 }
 
 // unfinished shows the tests that ran when their package's process ended: a
@@ -148,6 +155,10 @@ func (r *report) unfinished(pkg string) {
 		}
 	}
 }
+
+// slowSeconds is from when on a test is named for its time: the gate has ten
+// minutes for all of them.
+const slowSeconds = 8
 
 // A log of a whole run would hide the other failures: of a long output the
 // first and the last lines are shown.

@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -51,43 +50,6 @@ func TestBinaryHasNoTemplates(t *testing.T) {
 	for _, name := range []string{"text/template.(*Template).Execute", "html/template.(*Template).Execute"} {
 		if strings.Contains(string(symbols), name) {
 			t.Errorf("the binary links %s, which switches off the linker's method pruning", name)
-		}
-	}
-}
-
-// People develop on laptops: the libraries compile there.
-func TestLibrariesBuildElsewhere(t *testing.T) {
-	for _, target := range []string{"linux/arm64", "darwin/arm64", "windows/amd64"} {
-		t.Run(target, func(t *testing.T) {
-			goos, arch, _ := strings.Cut(target, "/")
-			args := []string{"./worker/...", "./ipc/...", "./sockets/..."}
-			if goos == "linux" {
-				args = append(args, "./cmd/...", "./master/...")
-			}
-			if text, err := goBuild(t, []string{"GOOS=" + goos, "GOARCH=" + arch}, args...); err != nil {
-				t.Errorf("%v\n%s", err, text)
-			}
-		})
-	}
-}
-
-// master is for Linux and says so in one error, which names Linux.
-func TestMasterSaysThatItIsForLinux(t *testing.T) {
-	for _, goos := range []string{"darwin", "windows"} {
-		text, err := goBuild(t, []string{"GOOS=" + goos, "GOARCH=amd64"}, "./master")
-		if err == nil {
-			t.Errorf("%s: ./master builds", goos)
-			continue
-		}
-		var lines []string
-		// go folds one error over two lines: "package X", a tab and "imports Y".
-		for line := range strings.SplitSeq(strings.ReplaceAll(strings.TrimSpace(text), "\n\t", " "), "\n") {
-			if !strings.HasPrefix(line, "#") {
-				lines = append(lines, line)
-			}
-		}
-		if len(lines) != 1 || !regexp.MustCompile(`(?i)linux`).MatchString(lines[0]) {
-			t.Errorf("%s: want one line that names Linux, got:\n%s", goos, text)
 		}
 	}
 }
