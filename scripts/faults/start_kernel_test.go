@@ -1,0 +1,42 @@
+//go:build faults
+
+package faults
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// What a kernel has is tried, and not concluded from its version: with a
+// close_range that knows no CLOSE_RANGE_CLOEXEC (Linux 5.9 and 5.10,
+// close_range(2)), or none at all, a worker has the same descriptors.
+func TestOlderKernelIsTriedNotGuessed(t *testing.T) {
+	needPrograms(t, "strace")
+	plain := Start(t, Options{Flags: []string{"-w", "1"}, Command: RoleCommand(t, "web")})
+	want := len(FDs(t, plain.Status(t).Workers[0].PID))
+	plain.Stop(t)
+	for _, errno := range []string{"EINVAL", "ENOSYS"} {
+		t.Run(errno, func(t *testing.T) {
+			trace := filepath.Join(t.TempDir(), "trace")
+			p := Start(t, Options{
+				Flags: []string{"-w", "1"}, Command: RoleCommand(t, "web"),
+				Wrap: []string{"strace", "-f", "-D", "-o", trace, "-e", "trace=close_range", "-e", "inject=close_range:error=" + errno},
+			})
+			get(t, p.Addr(t))
+			if n := len(FDs(t, p.Status(t).Workers[0].PID)); n != want {
+				t.Errorf("the worker has %d descriptors, %d where close_range works", n, want)
+			}
+			p.Reload(t)
+			p.Stop(t)
+			text, err := os.ReadFile(trace)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(text), errno) {
+				t.Error("close_range was not called: nothing was shown")
+			}
+		})
+	}
+}
