@@ -1,6 +1,7 @@
 package master
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -140,7 +141,12 @@ func (m *master) leaving(number int) []*sockets.Socket {
 
 func (m *master) closeDoor(number int) {
 	for _, s := range m.leaving(number) {
-		if err := s.CloseDoor(); err != nil {
+		err := s.CloseDoor()
+		if errors.Is(err, sockets.ErrAjar) {
+			m.log.Info("a connection that comes while the last worker closes the listener may be reset", "address", s.Addr.Bound(), "reason", err)
+			continue
+		}
+		if err != nil {
 			m.log.Warn("cannot close the door of a listener: connections that come now may be reset", "address", s.Addr.String(), "error", err)
 		}
 	}

@@ -35,13 +35,19 @@ const (
 // Unix path is unlinked, if it is still the one that was bound. An abstract
 // address has no door; see Shutdown. A passed socket is left alone: a filter
 // would leave it deaf in systemd's hands.
+//
+// An error that is ErrAjar says that TCP's door is all but closed.
 func (s *Socket) CloseDoor() error {
 	switch {
 	case s.Adopted || s.doorClosed || s.FD < 0:
 		return nil
 	case s.Addr.Network == NetworkTCP:
 		prog := unix.SockFprog{Len: uint16(len(synFilter)), Filter: &synFilter[0]}
-		if err := unix.SetsockoptSockFprog(s.FD, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog); err != nil {
+		err := unix.SetsockoptSockFprog(s.FD, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &prog)
+		if err == unix.EPERM {
+			return s.leaveAjar()
+		}
+		if err != nil {
 			return fmt.Errorf("close the door of %s: set SO_ATTACH_FILTER: %w", s.Addr.Bound(), os.NewSyscallError("setsockopt", err))
 		}
 	case s.bindsPath():
@@ -55,6 +61,18 @@ func (s *Socket) CloseDoor() error {
 	return nil
 }
 
+// leaveAjar is what is left where the kernel keeps SO_ATTACH_FILTER for
+// CAP_NET_ADMIN (seen with Linux 6.18; older ones give it to everybody): a
+// queue with room for one. While one waits, TCP drops the SYN of others, as
+// the filter does (sk_acceptq_is_full in include/net/sock.h).
+func (s *Socket) leaveAjar() error {
+	if err := unix.Listen(s.FD, 0); err != nil {
+		return fmt.Errorf("close the door of %s: %w", s.Addr.Bound(), os.NewSyscallError("listen", err))
+	}
+	s.doorClosed, s.ajar = true, true
+	return fmt.Errorf("close the door of %s: %w", s.Addr.Bound(), ErrAjar)
+}
+
 // OpenDoor undoes CloseDoor for TCP, whoever has attached the filter. A Unix
 // path that is unlinked cannot come back: that is an error, and Plan binds it
 // anew.
@@ -66,6 +84,12 @@ func (s *Socket) OpenDoor() error {
 		err := unix.SetsockoptInt(s.FD, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
 		if err != nil && err != unix.ENOENT && err != unix.EOPNOTSUPP && err != unix.ENOPROTOOPT {
 			return fmt.Errorf("open the door of %s: set SO_DETACH_FILTER: %w", s.Addr.Bound(), os.NewSyscallError("setsockopt", err))
+		}
+		if s.ajar {
+			if err := listen(s.FD, s.Addr.Options.Backlog); err != nil {
+				return fmt.Errorf("open the door of %s: %w", s.Addr.Bound(), err)
+			}
+			s.ajar = false
 		}
 	case s.doorClosed:
 		return fmt.Errorf("open the door of %s: its path is unlinked: want it bound anew", s.Addr.Bound())

@@ -1,9 +1,16 @@
 package sockets_test
 
 import (
+	"errors"
+	"fmt"
+	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -263,5 +270,75 @@ func TestPlanAfterTheDoorWasClosed(t *testing.T) {
 	}
 	if _, err := sockets.Plan(open, want); err == nil || !strings.Contains(err.Error(), "needs a restart") {
 		t.Errorf("abstract address that is shut down but open: %v", err)
+	}
+}
+
+// A role for TestDoorWithoutTheRightToAFilterIsLeftAjar.
+var ajarRole = role("ajar", func() {
+	a, err := sockets.Parse("127.0.0.1:0?backlog=64")
+	if err != nil {
+		panic(err)
+	}
+	s, err := sockets.Listen(a)
+	if err != nil {
+		panic(err)
+	}
+	err = s.CloseDoor()
+	fmt.Println(errors.Is(err, sockets.ErrAjar), err)
+	if !errors.Is(err, sockets.ErrAjar) {
+		return // this kernel gives the filter to everybody
+	}
+	first, err := net.Dial("tcp", s.Addr.Bound())
+	if err != nil {
+		panic(err)
+	}
+	_, err = net.DialTimeout("tcp", s.Addr.Bound(), 300*time.Millisecond)
+	var late net.Error
+	fmt.Println("second:", errors.As(err, &late) && late.Timeout())
+	if err := s.OpenDoor(); err != nil {
+		panic(err)
+	}
+	_, backlog, err := s.Depth()
+	fmt.Println("backlog:", backlog, err)
+	second, err := net.DialTimeout("tcp", s.Addr.Bound(), 10*time.Second)
+	fmt.Println("third:", err)
+	_, _ = first.Close(), second.Close()
+})
+
+func TestDoorWithoutTheRightToAFilterIsLeftAjar(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("missing: root, to run a process as somebody else")
+	}
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "ajar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	program := filepath.Join(dir, "test")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(program, self, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program)
+	cmd.Env = append(os.Environ(), roleEnv+"="+ajarRole)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	text := string(out)
+	switch {
+	case strings.HasPrefix(text, "false <nil>"): // closed: the kernel is older
+	case strings.HasPrefix(text, "true "):
+		for _, want := range []string{"second: true", "backlog: 64 <nil>", "third: <nil>"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("want %q in:\n%s", want, text)
+			}
+		}
+	default:
+		t.Errorf("got %s", text)
 	}
 }

@@ -10,6 +10,10 @@ var (
 	// ErrNoDiag: the kernel does not tell, since sock_diag(7) is not built in
 	// or netlink is forbidden (RestrictAddressFamilies= of systemd.exec(5)).
 	ErrNoDiag = errors.New("no socket diagnostics")
+	// ErrAjar: the door lets one connection in at a time, as closing it needs
+	// CAP_NET_ADMIN here. One that comes in the moment in which the last
+	// process closes the socket is reset.
+	ErrAjar = errors.New("door ajar: no CAP_NET_ADMIN for SO_ATTACH_FILTER, so the queue is cut to one connection")
 	// ErrNeedsRestart: a socket that is still open is in the way, or an option
 	// changed that only bind(2) takes.
 	ErrNeedsRestart = errors.New("needs a restart")
@@ -32,6 +36,7 @@ type Socket struct {
 	Dev, Ino uint64
 
 	doorClosed bool // CloseDoor is done: a Unix path is gone for good
+	ajar       bool // CloseDoor had to do without the filter
 	shut       bool // Shutdown is done
 }
 
