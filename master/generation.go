@@ -168,7 +168,12 @@ func (g *generation) only(other *generation) []*sockets.Socket {
 // belongs to the master alone, and the part of the contract that does not
 // depend on the worker.
 func (g *generation) environment(inherited []string) []string {
-	env := slices.Clone(inherited)
+	// An entry that the config gives is left out here: of two with one name
+	// getenv(3) takes the first.
+	env := slices.DeleteFunc(slices.Clone(inherited), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return slices.ContainsFunc(g.cfg.Env, func(v EnvVar) bool { return v.Key == name })
+	})
 	names := make([]string, len(g.places))
 	accept := make([]string, len(g.places))
 	for i, p := range g.places {

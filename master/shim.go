@@ -136,6 +136,7 @@ func lookPath(name string, env []string) (string, error) {
 	for _, v := range env {
 		if rest, ok := strings.CutPrefix(v, "PATH="); ok {
 			path = rest
+			break // as getenv(3) does
 		}
 	}
 	for _, dir := range filepath.SplitList(path) {

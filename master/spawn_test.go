@@ -23,6 +23,23 @@ func TestTheMastersOwnVariablesAreNotInherited(t *testing.T) {
 	}
 }
 
+// getenv(3), and os.Getenv of Go, take the first entry of a name.
+func TestAVariableOfTheConfigTakesThePlaceOfAnInheritedOne(t *testing.T) {
+	g := &generation{cfg: Config{Env: []EnvVar{{"MODE", "b"}, {"PATH", "/srv/bin"}}}}
+	env := append(g.environment([]string{"MODE=a", "MODEL=x", "PATH=/bin", "MODE=c"}), g.cfg.EnvOf(0)...)
+	for name, want := range map[string]string{"MODE": "b", "MODEL": "x", "PATH": "/srv/bin"} {
+		var values []string
+		for _, entry := range env {
+			if value, ok := strings.CutPrefix(entry, name+"="); ok {
+				values = append(values, value)
+			}
+		}
+		if len(values) != 1 || values[0] != want {
+			t.Errorf("%s is %q in the worker's environment, want %q alone", name, values, want)
+		}
+	}
+}
+
 func TestAProgramIsLookedUpInTheWorkersOwnPath(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "app"), []byte("#!/bin/sh\n"), 0o755); err != nil {
