@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -53,6 +54,11 @@ func readOnce(path string) (data []byte, same bool, err error) {
 	case before.Size() > maxFile:
 		return nil, false, tooLarge(before.Size())
 	}
+	release, err := keepWritersOut(f)
+	if err != nil {
+		return nil, false, err
+	}
+	defer release()
 	data, err = io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return nil, false, cause(err)
@@ -66,6 +72,50 @@ func readOnce(path string) (data []byte, same bool, err error) {
 	}
 	same = after.Size() == int64(len(data)) && after.ModTime().Equal(before.ModTime())
 	return data, same, nil
+}
+
+// Who writes a file in place has it open for a moment. The pause between two
+// looks is short against the patience, which a reload can bear.
+const (
+	writerPatience = 250 * time.Millisecond
+	writerPause    = 2 * time.Millisecond
+)
+
+// keepWritersOut takes a read lease (fcntl(2), F_SETLEASE): there is one only
+// while nobody has the file open for writing, and whoever opens it so then
+// waits until release. Without it a file that is written in place can be read
+// half, with nothing to see that by. Where there are no leases (another
+// user's file, some network file systems) the file is read as it stands.
+func keepWritersOut(f *os.File) (release func(), err error) {
+	none := func() {}
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return none, cause(err)
+	}
+	lease := func(kind int) (errno error) {
+		if err := raw.Control(func(fd uintptr) { _, errno = unix.FcntlInt(fd, unix.F_SETLEASE, kind) }); err != nil {
+			return err
+		}
+		return errno
+	}
+	pause := time.NewTicker(writerPause)
+	defer pause.Stop()
+	patience := time.NewTimer(writerPatience)
+	defer patience.Stop()
+	for {
+		err := lease(unix.F_RDLCK)
+		switch {
+		case err == nil:
+			return func() { _ = lease(unix.F_UNLCK) }, nil // the close releases it too
+		case !errors.Is(err, unix.EAGAIN):
+			return none, nil
+		}
+		select {
+		case <-pause.C:
+		case <-patience.C:
+			return none, errors.New("is being written by another process: write a new file and rename it to this name")
+		}
+	}
 }
 
 func tooLarge(size int64) error {
