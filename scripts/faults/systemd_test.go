@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -98,8 +99,11 @@ func TestUnderRealSystemdUnitsVerifySilently(t *testing.T) {
 	installPrefork(t, m)
 	m.Write(t, "/etc/prefork/web.toml", "command = [\"true\"]\n", 0o644)
 	for _, unit := range []string{"prefork@web.service", "prefork@web.socket"} {
-		if code, out := m.Run(t, "systemd-analyze", "verify", unit); code != 0 || out != "" {
-			t.Errorf("systemd-analyze verify %s: exit %d\n%s", unit, code, out)
+		code, out := m.Run(t, "systemd-analyze", "verify", unit)
+		// It follows the dependencies to what the host has installed.
+		foreign := regexp.MustCompile(`(?m)^(/usr)?/lib/systemd/system/.*\n`)
+		if said := foreign.ReplaceAllString(out, ""); code != 0 || said != "" {
+			t.Errorf("systemd-analyze verify %s: exit %d\n%s", unit, code, said)
 		}
 	}
 }
