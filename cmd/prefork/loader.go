@@ -61,7 +61,8 @@ func (l *loader) load() (master.Config, error) {
 	c := defaults()
 	problems = append(problems, apply(&c, l.flags, l.env, file)...)
 	l.takeCommand(&c, file)
-	if e := file["workers"]; len(e) > 0 {
+	// What the file says of a count that a flag or variable gives is no news.
+	if e := file["workers"]; len(e) > 0 && len(l.flags["workers"])+len(l.env["workers"]) == 0 {
 		c.WorkersText = e[0].text
 	}
 	l.derive(&c)
