@@ -50,7 +50,7 @@ type Config struct {
 	// folder cannot be written; one that was asked for may not.
 	Where map[string]string
 	// WorkersText is the text of workers in the file, "" when it has none:
-	// a scale holds until it changes.
+	// or a flag or variable beats it: a scale holds until it changes.
 	WorkersText string
 }
 
