@@ -49,7 +49,7 @@ type Config struct {
 	// is fine. A control socket that is not in it may stay closed where its
 	// folder cannot be written; one that was asked for may not.
 	Where map[string]string
-	// WorkersText is the text of workers in the file, "" when it has none:
+	// WorkersText is the text of workers in the file, "" when it has none,
 	// or a flag or variable beats it: a scale holds until it changes.
 	WorkersText string
 }
