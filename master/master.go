@@ -1,6 +1,7 @@
 package master
 
 import (
+	"errors"
 	"io"
 	"os"
 	"runtime"
@@ -49,7 +50,11 @@ func Run(o Options) int {
 	m := &master{opt: o, out: out, start: time.Now(), cfg: o.Config}
 	m.log = o.Log(out, o.Config)
 	m.warn()
-	if code, err := m.open(); err != nil {
+	if code, err := m.open(); errors.Is(err, errStopped) {
+		m.log.Info("stopped", "reason", err)
+		m.close()
+		return code
+	} else if err != nil {
 		m.log.Error("cannot start", "error", explainLimit(err))
 		m.close()
 		return code

@@ -81,8 +81,15 @@ func (m *master) open() (code int, err error) {
 }
 
 // startCode: what the file says wrongly is 4, what flags and variables say is
-// 2; an address that cannot be had is the machine's state, 1.
+// 2, but a passed socket that they leave out is 4: it is the unit and they that
+// do not go together; an address that cannot be had is the machine's state, 1.
 func (m *master) startCode(err error) int {
+	switch {
+	case errors.Is(err, errStopped):
+		return ExitStopped
+	case errors.Is(err, sockets.ErrNotNamed):
+		return ExitConfig
+	}
 	if errors.Is(err, sockets.ErrInUse) {
 		return ExitRuntime
 	}
@@ -96,6 +103,9 @@ func (m *master) startCode(err error) int {
 	}
 	return ExitUsage
 }
+
+// errStopped: a signal to stop came before there was anything to stop.
+var errStopped = errors.New("stopped while waiting for the address")
 
 // listen binds an address; at the start it waits for one in use, in a reload
 // it does not: the loop must go on.
@@ -112,7 +122,7 @@ func (m *master) listen(a sockets.Addr) (*sockets.Socket, error) {
 		case <-tick.C:
 			s, err = sockets.Listen(a)
 		case <-m.sig.end:
-			return nil, fmt.Errorf("listen %s: stopped while waiting: %w", a.String(), err)
+			return nil, fmt.Errorf("listen %s: %w", a.String(), errStopped)
 		case <-limit:
 			return nil, err
 		}

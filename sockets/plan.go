@@ -25,10 +25,11 @@ type Place struct {
 // place.
 //
 // Errors: an address that is wanted twice or overlaps another wanted one; a
-// systemd name that nothing passed carries; a passed socket that no wanted
-// address names; and, wrapping ErrNeedsRestart, an address that overlaps a
-// socket still open, or a change of v6only or freebind, which only bind(2)
-// takes. The caller changes nothing before it has bound all that is new.
+// systemd name that nothing passed carries; wrapping ErrNotNamed, a passed
+// socket that no wanted address names; and, wrapping ErrNeedsRestart, an
+// address that overlaps a socket still open, or a change of v6only or freebind,
+// which only bind(2) takes. The caller changes nothing before it has bound all
+// that is new.
 func Plan(open []*Socket, want []Addr) (Changes, error) {
 	var c Changes
 	taken := make(map[*Socket]bool)
@@ -72,8 +73,8 @@ func Plan(open []*Socket, want []Addr) (Changes, error) {
 			continue
 		}
 		if s.Adopted {
-			return Changes{}, fmt.Errorf("socket %s, passed by systemd %s, is not named by any listen address: want %s",
-				s.Addr.Bound(), quotedName(s), suggestion(s))
+			return Changes{}, fmt.Errorf("socket %s, passed by systemd %s, %w: want %s",
+				s.Addr.Bound(), quotedName(s), ErrNotNamed, suggestion(s))
 		}
 		c.Remove = append(c.Remove, s)
 	}

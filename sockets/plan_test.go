@@ -101,6 +101,9 @@ func TestPlan(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), text) {
 					t.Fatalf("got %q, %v\nwant an error with %q", planText(c), err, text)
 				}
+				if got, want := errors.Is(err, sockets.ErrNotNamed), strings.Contains(text, "is not named"); got != want {
+					t.Errorf("%s: is ErrNotNamed %t, want %t", text, got, want)
+				}
 				if got, want := errors.Is(err, sockets.ErrNeedsRestart), strings.Contains(text, "needs a restart"); got != want {
 					t.Errorf("errors.Is(ErrNeedsRestart) = %t, want %t", got, want)
 				}

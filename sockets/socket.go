@@ -14,6 +14,8 @@ var (
 	// CAP_NET_ADMIN here. One that comes in the moment in which the last
 	// process closes the socket is reset.
 	ErrAjar = errors.New("door ajar: no CAP_NET_ADMIN for SO_ATTACH_FILTER, so the queue is cut to one connection")
+	// ErrNotNamed: systemd has passed a socket that no wanted address names.
+	ErrNotNamed = errors.New("is not named by any listen address")
 	// ErrNeedsRestart: a socket that is still open is in the way, or an option
 	// changed that only bind(2) takes.
 	ErrNeedsRestart = errors.New("needs a restart")
