@@ -8,7 +8,11 @@ func (s *State) stopAsked() {
 	case PhaseStopping:
 		s.stop.hurry = true
 	case PhaseStarting:
-		s.beginStop(0, "", 0) // nobody was told that it is ready
+		if s.running.readyAt == never {
+			s.beginStop(0, "", 0) // nobody was told that it is ready
+			return
+		}
+		s.beginStop(0, "", s.running.cfg.DrainDelay) // settling: TakesWork was true
 	case PhaseRunning:
 		s.beginStop(0, "", s.running.cfg.DrainDelay)
 	}
