@@ -97,11 +97,15 @@ func TestTheTailOfStderrIsTheLast8KiB(t *testing.T) {
 	if want := flat[len(flat)-tailSize:]; string(s.tail) != want {
 		t.Errorf("the tail has %d bytes and ends %q, want %d", len(s.tail), s.tail[max(0, len(s.tail)-20):], len(want))
 	}
-	unix.Close(p[1])
+	if err := unix.Close(p[1]); err != nil {
+		t.Fatal(err)
+	}
 	if s.readable(buf) {
 		t.Error("goes on after the end of the pipe")
 	}
-	unix.Close(p[0])
+	if err := unix.Close(p[0]); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestPriorityPrefixesAreTakenOff(t *testing.T) {

@@ -317,7 +317,11 @@ func TestDoorWithoutTheRightToAFilterIsLeftAjar(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	}()
 	program := filepath.Join(dir, "test")
 	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(program, self, 0o755)); err != nil {
 		t.Fatal(err)

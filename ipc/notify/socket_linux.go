@@ -18,13 +18,8 @@ var (
 	ErrAbused = errors.New("notify: too many descriptors sent")
 )
 
-const (
-	// maxRights is SCM_MAX_FD, the most descriptors that one message carries
-	// (unix(7)): with room for all of them none can be cut off.
-	maxRights = 253
-	// maxForeign is how many messages may bring something else than a pipe.
-	maxForeign = 8
-)
+// maxForeign is how many messages may bring something else than a pipe.
+const maxForeign = 8
 
 // Socket is the master's end of one worker's notify socket. Its methods are
 // for one goroutine at a time.
@@ -36,9 +31,9 @@ type Socket struct {
 	Path string // immutable
 	FD   int    // for poll; owned by the Socket, until Close
 
-	dev, ino uint64 // of the path when it was bound
-	foreign  int    // messages with descriptors that are no pipe
-	oob      [1280]byte
+	dev, ino uint64     // of the path when it was bound
+	foreign  int        // messages with descriptors that are no pipe
+	oob      [1280]byte // room for SCM_MAX_FD descriptors, 253 (unix(7)): none can be cut off
 }
 
 // Listen binds a new socket at path, with mode 0666 whatever the umask is: a
