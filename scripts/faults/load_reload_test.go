@@ -35,6 +35,9 @@ func TestReloadsUnderLoadLoseNothing(t *testing.T) {
 			p.settled(t, m.workers)
 			r := s.stop(t)
 			Figure(t, fmt.Sprintf("reload-%dw-%dc", m.workers, m.fresh+m.kept), "%d reloads: %s", rounds, brief(r))
+			if Full() {
+				Figure(t, fmt.Sprintf("reload-dip-%dw-%dc", m.workers, m.fresh+m.kept), "%s", dip(r))
+			}
 			wantClean(t, r)
 		})
 	}

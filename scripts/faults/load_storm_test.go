@@ -62,13 +62,20 @@ func wantClean(t testing.TB, r *load.Result) {
 	}
 }
 
-// brief is a result as a figure has it.
+// brief is a result as a figure has it. How much a fault takes from the
+// throughput is dip's: faults that follow each other at once leave no calm time
+// to compare with.
 func brief(r *load.Result) string {
 	all := r.All()
-	d := r.Dip()
-	return fmt.Sprintf("%d errors in %d requests, %.0f/s, p50 %v, p99.9 %v, max %v; in the %v after a fault %.1f %% fewer answers",
+	return fmt.Sprintf("%d errors in %d requests, %.0f/s, p50 %v, p99.9 %v, max %v",
 		r.Failed, r.Requests, r.Rate(), all.Quantile(0.5).Round(10*time.Microsecond), all.Quantile(0.999).Round(100*time.Microsecond),
-		all.Max().Round(100*time.Microsecond), d.Window.Round(time.Millisecond), 100*d.Share)
+		all.Max().Round(100*time.Microsecond))
+}
+
+// dip is what the marked faults did to the throughput, with what it is made of.
+func dip(r *load.Result) string {
+	d := r.Dip()
+	return fmt.Sprintf("%.0f answers/s in the %v after a fault, %.0f otherwise (%.1f %% fewer)", d.Fault, d.Window.Round(time.Millisecond), d.Calm, 100*d.Share)
 }
 
 // settled waits until the pool has so many workers, all of them ready, none
