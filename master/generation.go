@@ -3,6 +3,7 @@ package master
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os/user"
 	"slices"
 	"strconv"
@@ -47,9 +48,9 @@ func (c *Config) core() pool.Config {
 // prepare makes a generation: ids looked up, new sockets bound, options of
 // the kept ones set anew. An error undoes all of it.
 func (m *master) prepare(number int, cfg Config) (*generation, error) {
-	id, err := lookIdentity(cfg.User, cfg.Group)
+	id, key, err := lookIdentity(cfg.User, cfg.Group)
 	if err != nil {
-		return nil, cfg.at("user", err)
+		return nil, cfg.at(key, err)
 	}
 	want := make([]sockets.Addr, 0, len(cfg.Listen))
 	for _, text := range cfg.Listen {
@@ -206,38 +207,49 @@ func ownVariable(entry string) bool {
 }
 
 // lookIdentity resolves --user and --group, each a name or a number. The
-// groups are the user's own, as initgroups(3) gives them; with a group alone
-// there are no others.
-func lookIdentity(userName, groupName string) (identity, error) {
-	id := identity{uid: unix.Geteuid(), gid: unix.Getegid()}
+// groups are the user's own, as initgroups(3) gives them; with a group alone,
+// or a user that has no entry, there are no others. key is the one that an
+// error is about.
+func lookIdentity(userName, groupName string) (id identity, key string, err error) {
+	id = identity{uid: unix.Geteuid(), gid: unix.Getegid()}
 	if userName == "" && groupName == "" {
-		return id, nil
+		return id, "", nil
 	}
+	key = "group"
 	if userName != "" {
+		key = "user"
 		u, err := lookUser(userName)
 		if err != nil {
-			return id, err
+			return id, key, err
 		}
 		id.uid, id.gid, id.groups = u.uid, u.gid, u.groups
 	}
 	if groupName != "" {
-		gid, err := lookGroup(groupName)
-		if err != nil {
-			return id, err
+		if id.gid, err = lookGroup(groupName); err != nil {
+			return id, "group", err
 		}
-		id.gid = gid
-		if userName == "" {
-			id.groups = []int{gid}
-		}
+	}
+	if len(id.groups) == 0 {
+		id.groups = []int{id.gid}
 	}
 	if unix.Geteuid() != 0 {
 		if id.uid == unix.Geteuid() && id.gid == unix.Getegid() {
-			return identity{uid: id.uid, gid: id.gid}, nil
+			return identity{uid: id.uid, gid: id.gid}, "", nil
 		}
-		return id, fmt.Errorf("user %q, group %q: only root can run workers as somebody else, and this master is uid %d", userName, groupName, unix.Geteuid())
+		return id, key, fmt.Errorf("user %q, group %q: only root can run workers as somebody else, and this master is uid %d", userName, groupName, unix.Geteuid())
 	}
 	id.drop = true
-	return id, nil
+	return id, "", nil
+}
+
+// noID is what setresuid(2) and setresgid(2) take for "leave it as it is",
+// which would be root's.
+const noID = math.MaxUint32
+
+// idNumber reads a number that can be an id.
+func idNumber(text string) (id int, ok bool) {
+	n, err := strconv.ParseUint(text, 10, 32)
+	return int(n), err == nil && n != noID
 }
 
 func lookUser(name string) (identity, error) {
@@ -247,11 +259,11 @@ func lookUser(name string) (identity, error) {
 		u, err = user.LookupId(name)
 		var unknownID user.UnknownUserIdError
 		if errors.As(err, &unknownID) {
-			uid, numErr := strconv.Atoi(name)
-			if numErr != nil || uid < 0 {
+			uid, ok := idNumber(name)
+			if !ok {
 				return identity{}, fmt.Errorf("user %q does not exist", name)
 			}
-			return identity{uid: uid, gid: uid, groups: []int{uid}}, nil // a number without an entry, as containers have it
+			return identity{uid: uid, gid: uid}, nil // a number without an entry, as containers have it
 		}
 		if err != nil {
 			return identity{}, fmt.Errorf("user %q does not exist", name)
@@ -287,7 +299,7 @@ func lookGroup(name string) (int, error) {
 	if err == nil {
 		return strconv.Atoi(g.Gid)
 	}
-	if n, numErr := strconv.Atoi(name); numErr == nil && n >= 0 {
+	if n, ok := idNumber(name); ok {
 		return n, nil
 	}
 	var unknown user.UnknownGroupError

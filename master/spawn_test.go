@@ -4,9 +4,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
 )
 
@@ -92,14 +94,38 @@ func TestIdentitiesThatDoNotExistAreRefusedByName(t *testing.T) {
 		{"no-such-user", "", `user "no-such-user" does not exist`},
 		{"", "no-such-group", `group "no-such-group" does not exist`},
 		{"-5", "", `user "-5" does not exist`},
+		// setresuid(2) and setresgid(2) take it for "leave it as it is": root's.
+		{"4294967295", "", `user "4294967295" does not exist`},
+		{"", "4294967295", `group "4294967295" does not exist`},
 	} {
-		if _, err := lookIdentity(c.user, c.group); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, _, err := lookIdentity(c.user, c.group); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("lookIdentity(%q, %q): %v, want %q", c.user, c.group, err, c.want)
 		}
 	}
-	id, err := lookIdentity("", "")
+	id, _, err := lookIdentity("", "")
 	if err != nil || id.drop || id.uid != os.Geteuid() {
 		t.Errorf("nobody named: %+v, %v", id, err)
+	}
+}
+
+func TestANumberWithoutAnEntryHasNoOtherGroupThanItsOwn(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root runs workers as somebody else")
+	}
+	const nobodys = "3999999999" // of no account
+	id, _, err := lookIdentity(nobodys, "0")
+	if err != nil || id.uid != 3999999999 || id.gid != 0 || !slices.Equal(id.groups, []int{0}) {
+		t.Errorf("%+v, %v: want the group that was asked for, alone", id, err)
+	}
+}
+
+func TestAGroupThatDoesNotExistIsTheGroupsMistake(t *testing.T) {
+	m := &master{log: hclog.NewNullLogger(), cfg: Config{
+		Group: "no-such-group", Where: map[string]string{"group": "/etc/app.toml:3"},
+	}}
+	_, err := m.prepare(1, m.cfg)
+	if m.startCode(err) != ExitConfig || !strings.Contains(err.Error(), "/etc/app.toml:3: group: ") {
+		t.Errorf("%v, exit code %d: want the line of the file, and %d", err, m.startCode(err), ExitConfig)
 	}
 }
 
