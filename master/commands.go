@@ -73,14 +73,17 @@ func (m *master) tell(p *proc) {
 }
 
 // kill goes to the whole group, which exists as long as its leader is not
-// reaped; only this goroutine reaps.
+// reaped (only this goroutine reaps), and to the worker itself, which may have
+// moved to another group: setpgid(2).
 func (m *master) kill(p *proc) {
 	if p == nil {
 		return
 	}
 	m.log.Warn("killing a worker", "slot", p.slot, "gen", p.gen.number, "pid", p.pid, "why", m.whyOf(p))
-	if err := unix.Kill(-p.pid, unix.SIGKILL); err != nil && err != unix.ESRCH {
-		m.log.Error("cannot kill", "pid", p.pid, "error", err)
+	for _, err := range []error{unix.Kill(-p.pid, unix.SIGKILL), p.signal(unix.SIGKILL)} {
+		if err != nil && err != unix.ESRCH {
+			m.log.Error("cannot kill", "pid", p.pid, "error", err)
+		}
 	}
 }
 
