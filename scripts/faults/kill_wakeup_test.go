@@ -138,6 +138,9 @@ func TestConnectionOfWorkerDrainedBeforeAcceptIsServed(t *testing.T) {
 		if pid == told {
 			own++
 		}
+		if d > 50*time.Millisecond {
+			t.Logf("round %d: worker %d was told to drain: answered by %d after %v", i, told, pid, d)
+		}
 		took = append(took, d)
 		gone = []control.Worker{{PID: told}}
 	}

@@ -2,17 +2,22 @@
 //
 //   prefork run -w 4 -- node worker.js
 const http = require("node:http");
+const net = require("node:net");
 
 let draining = false;
 const server = http.createServer((request, response) => {
-  if (draining) response.setHeader("Connection", "close");
   request.resume();
-  request.on("end", () => response.end(`hello from node, pid ${process.pid}\n`));
+  request.on("end", () => {
+    if (draining) response.setHeader("Connection", "close");
+    response.end(`hello from node, pid ${process.pid}\n`);
+  });
 });
 server.listen({ fd: 3 });
 
-// At SIGTERM: accept nothing more, finish what has begun. Node leaves when nothing is open.
+// At SIGTERM: accept nothing more, finish what has begun, and let idle connections bring one
+// request more: server.close() would cut them. Node leaves when nothing is open.
 process.on("SIGTERM", () => {
   draining = true;
-  server.close();
+  net.Server.prototype.close.call(server);
+  setTimeout(() => server.closeIdleConnections(), 5000).unref();
 });
