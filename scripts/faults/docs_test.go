@@ -59,7 +59,10 @@ func TestDocumentedCommandsWork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Run(name, func(t *testing.T) { runPage(t, blocks) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // pages mostly wait, each in a network of its own
+			runPage(t, blocks)
+		})
 	}
 }
 
@@ -121,7 +124,7 @@ func runPage(t *testing.T, blocks []pages.Block) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*Patience)
 	defer cancel()
 	// As PID 1 of a namespace the shell takes all that it started with it.
 	cmd := exec.CommandContext(ctx, "unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
