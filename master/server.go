@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"prefork/master/control"
+	"prefork/sockets"
 )
 
 const (
@@ -22,6 +23,9 @@ const (
 	askTimeout  = 5 * time.Second // from the connect to the whole request
 	sendTimeout = 5 * time.Second // for one line back
 	maxProgress = 64              // lines that wait for a slow client; more are dropped
+
+	lockPatience = 2 * time.Second // a start holds the lock for as long as a connect takes, 1 s at most
+	lockEvery    = 10 * time.Millisecond
 )
 
 // call is one request on its way to the loop. The loop puts answers in and
@@ -108,11 +112,13 @@ func listenControl(path string) (*server, error) {
 	if err := trusted(fd, dir); err != nil {
 		return nil, fmt.Errorf("control socket %s: %w", path, err)
 	}
-	if err := unix.Flock(fd, unix.LOCK_EX); err != nil {
-		return nil, fmt.Errorf("control socket %s: lock %s: %w", path, dir, err)
-	}
 	// By the descriptor: the folder that was checked is the one that is used.
 	at := fmt.Sprintf("/proc/self/fd/%d/%s", fd, filepath.Base(path))
+	release, err := lockControl(at)
+	if err != nil {
+		return nil, fmt.Errorf("control socket %s: %w", path, err)
+	}
+	defer release()
 	if err := removeStale(at, path); err != nil {
 		return nil, err
 	}
@@ -129,6 +135,20 @@ func listenControl(path string) (*server, error) {
 		s.ino = st.Ino
 	}
 	return s, nil
+}
+
+// lockControl waits for another master that is in the middle of this. The lock
+// is a file of our own: the folder itself could be locked by everybody who can
+// read it, for as long as they like (flock(2)).
+func lockControl(path string) (release func(), err error) {
+	limit := time.Now().Add(lockPatience)
+	for {
+		release, err := sockets.Lock(path)
+		if !errors.Is(err, sockets.ErrInUse) || time.Now().After(limit) {
+			return release, err
+		}
+		<-time.After(lockEvery)
+	}
 }
 
 func trusted(fd int, dir string) error {

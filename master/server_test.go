@@ -7,8 +7,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
+
+	"prefork/sockets"
 )
 
 // folder is one that the control socket accepts, whatever the umask is.
@@ -70,6 +73,50 @@ func TestOfTwoMastersAtOnceOneWins(t *testing.T) {
 			t.Fatalf("%d masters took one path", len(won))
 		}
 		won[0].close()
+	}
+}
+
+// A folder of mode 0755 can be opened, and so locked, by every user.
+func TestAStrangersLockOfTheFolderStopsNobody(t *testing.T) {
+	dir := folder(t)
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if err := unix.Flock(fd, unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		s, err := listenControl(filepath.Join(dir, "c.sock"))
+		if err == nil {
+			s.close()
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for the lock")
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestAMasterThatStaysInTheMiddleOfItsStartIsNotWaitedForForEver(t *testing.T) {
+	path := filepath.Join(folder(t), "c.sock")
+	release, err := sockets.Lock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if _, err := listenControl(path); !errors.Is(err, sockets.ErrInUse) {
+		t.Errorf("%v, want in use", err)
 	}
 }
 

@@ -18,6 +18,9 @@ func unsupported(what string) error {
 // Listen is for Linux.
 func Listen(a Addr) (*Socket, error) { return nil, unsupported("listen " + a.String()) }
 
+// Lock is for Linux.
+func Lock(path string) (release func(), err error) { return nil, unsupported("lock " + path) }
+
 // Passed is for Linux.
 func Passed() ([]*Socket, error) { return Inherited() }
 

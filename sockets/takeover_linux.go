@@ -69,6 +69,17 @@ func lockOpened(fd int, name string) (ours bool, err error) {
 	return held.Dev == there.Dev && held.Ino == there.Ino, nil
 }
 
+// Lock keeps other starters away from a Unix path that the caller looks at and
+// binds itself, as Listen does for its own. It does not wait: a lock that is
+// held is ErrInUse.
+func Lock(path string) (release func(), err error) {
+	l, err := lockPath(path)
+	if err != nil {
+		return nil, err
+	}
+	return l.release, nil
+}
+
 func (l *pathLock) release() {
 	_ = unix.Unlink(l.path) // before the lock goes, so that nobody locks a file that is about to vanish
 	_ = unix.Close(l.fd)
