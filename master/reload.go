@@ -2,6 +2,7 @@ package master
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 // reload asks for one; c, when it is not nil, gets the verdict.
 func (m *master) reload(c *call) {
 	if c != nil {
+		// Who has left needs no verdict: those that stay are bounded by
+		// maxClients, those that come and go in a long reload by nothing.
+		m.waiting = slices.DeleteFunc(m.waiting, func(c *call) bool { return c.gone.Load() })
 		m.waiting = append(m.waiting, c)
 	}
 	m.step(pool.ReloadAsked{})

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +35,7 @@ type call struct {
 	req     control.Request
 	answers chan control.Answer // progress, then one final answer
 	final   bool                // it was given; the loop's own
+	gone    atomic.Bool         // nobody reads answers any more
 }
 
 // progress tells callers how far it is.
@@ -286,6 +288,7 @@ func (s *server) client(conn *net.UnixConn, calls chan<- *call) {
 		return
 	}
 	c := &call{answers: make(chan control.Answer, maxProgress+1)}
+	defer c.gone.Store(true)
 	if err := json.Unmarshal(line, &c.req); err != nil {
 		send(control.Answer{Error: "request is not a JSON object of the control protocol: " + err.Error()})
 		return
