@@ -34,7 +34,6 @@ func (m *master) do(c pool.Command) pool.Event {
 	case pool.Verdict:
 		m.verdict(c)
 	case pool.Waits:
-		m.waitsFor = c.Reason
 		m.log.Info("reload waits", "reason", c.Reason)
 		progress(m.waiting, "waiting: "+c.Reason)
 	case pool.PoolReady:

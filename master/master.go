@@ -102,7 +102,6 @@ type master struct {
 	waiting   []*call // callers of the one that waits
 	reloadAt  time.Time
 	last      *control.Reload
-	waitsFor  string
 	lastFail  string // reason of the last failed reload; "" after a good one
 	doneCode  int
 	done      bool

@@ -25,7 +25,7 @@ func (m *master) reload(c *call) {
 // asked until now gets this reload's verdict.
 func (m *master) load(number int) pool.Event {
 	m.reloading, m.waiting = append(m.reloading, m.waiting...), nil
-	m.reloadAt, m.waitsFor = time.Now(), ""
+	m.reloadAt = time.Now()
 	m.up.reloading()
 	next := m.cfg
 	if m.opt.Load != nil {

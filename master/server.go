@@ -67,7 +67,6 @@ type server struct {
 	ln   *net.UnixListener
 	path string
 	ino  uint64
-	log  func(msg string, args ...any)
 	done chan struct{}
 
 	mu    sync.Mutex
@@ -89,7 +88,6 @@ func (m *master) openControl() error {
 	switch {
 	case err == nil:
 		m.server, m.control = s, m.cfg.Control
-		s.log = m.log.Debug
 		return nil
 	case !asked && !errors.Is(err, errRunning) && (errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.ENOENT)):
 		m.log.Info("no control socket", "path", m.cfg.Control, "error", err)
