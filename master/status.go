@@ -29,10 +29,18 @@ func (m *master) statusNow() *control.Status {
 		Workers: []control.Worker{}, Listeners: []control.Listener{},
 		LastReload: m.last, Message: m.message(), StartedAt: m.start,
 	}
-	cells := map[pool.ID]scoreboard.Snapshot{}
+	var overflows uint64
+	if n, err := sockets.Overflows(); err == nil && n >= m.overflow0 {
+		overflows = n - m.overflow0
+	}
+	var cells []scoreboard.Snapshot // of the ready workers of the running generation
 	for _, w := range m.pool.Workers() {
 		if p := m.procs[w.ID]; p != nil {
-			s.Workers = append(s.Workers, m.workerStatus(w, p, cells))
+			c, snap := m.workerStatus(w, p)
+			s.Workers = append(s.Workers, c)
+			if snap != nil && w.State == pool.StateReady && w.Generation == m.running.number {
+				cells = append(cells, *snap)
+			}
 		}
 	}
 	slices.SortStableFunc(s.Workers, func(a, b control.Worker) int {
@@ -49,7 +57,10 @@ func (m *master) statusNow() *control.Status {
 		s.Empty = append(s.Empty, e)
 	}
 	for i, p := range m.running.places {
-		s.Listeners = append(s.Listeners, m.listenerStatus(i, p, s.Workers, cells))
+		l := m.listenerStatus(p)
+		l.Imbalance = imbalance(i, cells)
+		l.Overflows = overflows
+		s.Listeners = append(s.Listeners, l)
 	}
 	s.Dropped = m.counts
 	for _, p := range m.procs {
@@ -71,24 +82,26 @@ func (m *master) phaseName() string {
 	return "stopping"
 }
 
-func (m *master) workerStatus(w pool.Worker, p *proc, cells map[pool.ID]scoreboard.Snapshot) control.Worker {
-	c := control.Worker{
+// workerStatus also gives the worker's cell, nil where it has none that says
+// something.
+func (m *master) workerStatus(w pool.Worker, p *proc) (c control.Worker, cell *scoreboard.Snapshot) {
+	c = control.Worker{
 		Slot: w.Slot, PID: w.PID, Generation: w.Generation, State: stateNames[w.State], Why: w.Why,
 		Status: p.status, Since: m.start.Add(w.Since), Cell: p.cell,
 		Connections: -1, Requests: -1, Accepted: -1,
 	}
 	if !w.GoLibrary {
-		return c // a cell that nobody writes says nothing
+		return c, nil // a cell that nobody writes says nothing
 	}
 	if snap, ok := m.snapshot(p); ok {
-		cells[w.ID] = snap
+		cell = &snap
 		c.Connections, c.Requests, c.Accepted = snap.Connections, snap.Requests, snap.Accepted
 		c.LastActive = snap.LastActive
 	}
-	return c
+	return c, cell
 }
 
-func (m *master) listenerStatus(i int, p sockets.Place, workers []control.Worker, cells map[pool.ID]scoreboard.Snapshot) control.Listener {
+func (m *master) listenerStatus(p sockets.Place) control.Listener {
 	l := control.Listener{Name: p.Name, Address: p.Open.Addr.Bound(), From: "bound", Queue: -1, Backlog: -1, Accept: string(p.Addr.Options.Accept)}
 	if l.Accept == "" {
 		l.Accept = m.cfg.Accept
@@ -99,30 +112,22 @@ func (m *master) listenerStatus(i int, p sockets.Place, workers []control.Worker
 	if queue, backlog, err := p.Open.Depth(); err == nil {
 		l.Queue, l.Backlog = queue, backlog
 	}
-	if n, err := sockets.Overflows(); err == nil && n >= m.overflow0 {
-		l.Overflows = n - m.overflow0
-	}
-	l.Imbalance = m.imbalance(i, workers, cells)
 	return l
 }
 
-// imbalance is max/mean of the connections that the ready workers accepted
-// from the listener in place i.
-func (m *master) imbalance(i int, workers []control.Worker, cells map[pool.ID]scoreboard.Snapshot) float64 {
-	var most, sum, n float64
-	for id, snap := range cells {
-		p := m.procs[id]
-		ready := slices.ContainsFunc(workers, func(w control.Worker) bool {
-			return w.PID == p.pid && w.State == control.StateReady && w.Generation == m.running.number
-		})
-		if !ready || i >= len(snap.AcceptedBy) {
-			continue
-		}
-		v := float64(snap.AcceptedBy[i])
-		most, sum, n = max(most, v), sum+v, n+1
+// imbalance is max/mean of the connections that workers accepted from the
+// listener in place i.
+func imbalance(i int, cells []scoreboard.Snapshot) float64 {
+	if i >= len(scoreboard.Snapshot{}.AcceptedBy) {
+		return 0
+	}
+	var most, sum int64
+	for _, snap := range cells {
+		most, sum = max(most, snap.AcceptedBy[i]), sum+snap.AcceptedBy[i]
 	}
 	if sum == 0 {
 		return 0
 	}
-	return math.Round(most/(sum/n)*100) / 100
+	mean := float64(sum) / float64(len(cells))
+	return math.Round(float64(most)/mean*100) / 100
 }
