@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"prefork/ipc/notify"
@@ -77,11 +79,22 @@ func (u *upward) send(lines ...string) {
 	if u.sender == nil {
 		return
 	}
+	u.unsent = slices.DeleteFunc(u.unsent, func(old []string) bool { return outdated(old, lines) })
 	if len(u.unsent) >= maxUnsent {
 		u.unsent = u.unsent[1:]
 	}
 	u.unsent = append(u.unsent, lines)
 	u.flush()
+}
+
+// outdated: what waits says no more than the newer message does, so that news
+// do not push READY or STOPPING out.
+func outdated(old, newer []string) bool {
+	if len(old) != 1 || len(newer) != 1 {
+		return false
+	}
+	key, _, _ := strings.Cut(old[0], "=")
+	return slices.Contains([]string{"STATUS", "WATCHDOG", "EXTEND_TIMEOUT_USEC"}, key) && strings.HasPrefix(newer[0], key+"=")
 }
 
 // flush sends what waits. What is dropped for want of room is kept; any other
