@@ -35,19 +35,29 @@ func groupsCPU(leaders map[int]pool.ID) map[int]time.Duration {
 	return used
 }
 
+// maxThreads bounds the look at one process: each thread costs the loop 20 µs,
+// ten times a second, and how many there are is the worker's choice.
+const maxThreads = 256
+
 // runDelay gives the time that the threads of a process have spent on a run
 // queue without running: the second number of /proc/PID/task/TID/schedstat, in
 // nanoseconds (Linux, Documentation/scheduler/sched-stats.rst). 0 where the
-// kernel does not count it.
+// kernel does not count it. Of a process with more than maxThreads the oldest
+// ones count.
 func runDelay(pid int) time.Duration {
 	dir := "/proc/" + strconv.Itoa(pid) + "/task/"
-	threads, err := os.ReadDir(dir)
+	open, err := os.Open(dir)
 	if err != nil {
 		return 0 // it has ended
 	}
+	defer open.Close()
+	threads, err := open.Readdirnames(maxThreads)
+	if err != nil {
+		return 0
+	}
 	var sum time.Duration
 	for _, t := range threads {
-		data, err := os.ReadFile(dir + t.Name() + "/schedstat")
+		data, err := os.ReadFile(dir + t + "/schedstat")
 		if err != nil {
 			continue
 		}
