@@ -11,6 +11,11 @@ import (
 // and counted. A reader of the log that stands still never stops the loop.
 const outputBound = 1 << 20
 
+// chunkCost is what a chunk takes beside its text: its place in the queue and
+// the allocator's rounding. A worker that writes a byte at a time would
+// otherwise make 50 MB of the bound.
+const chunkCost = 64
+
 // outputPatience bounds the wait for the last lines at the end of a run.
 const outputPatience = 2 * time.Second
 
@@ -57,14 +62,14 @@ func (o *output) put(slot int, head, rest []byte) {
 	n := len(head) + len(rest)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.closed || o.size+n > outputBound {
+	if o.closed || o.size+n+chunkCost > outputBound {
 		o.dropped.Add(uint64(n))
 		return
 	}
 	text := make([]byte, 0, n)
 	text = append(append(text, head...), rest...)
 	o.queue = append(o.queue, chunk{slot, text})
-	o.size += n
+	o.size += n + chunkCost
 	o.more.Signal()
 }
 
@@ -82,7 +87,7 @@ func (o *output) run() {
 		for _, c := range q {
 			o.write(c)
 			o.mu.Lock()
-			o.size -= len(c.text)
+			o.size -= len(c.text) + chunkCost
 			o.mu.Unlock()
 		}
 		if closed && len(q) == 0 {

@@ -43,6 +43,28 @@ func TestOutputThatNobodyReadsIsDroppedAndCountedAndNeverBlocks(t *testing.T) {
 	w.Close()
 }
 
+func TestManySmallLinesTakeNoMoreMemoryThanFewLargeOnes(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer w.Close()
+	o := newOutput(w)
+	const lines = outputBound / 4
+	for range lines {
+		o.lines(0, nil, []byte("\n"))
+	}
+	o.mu.Lock()
+	waiting := len(o.queue)
+	o.mu.Unlock()
+	if waiting > lines/8 {
+		t.Errorf("%d of %d lines wait, each with its own overhead", waiting, lines)
+	}
+	r.Close() // the goroutine is stuck in write(2)
+	o.close()
+}
+
 func TestLinesOfTwoWorkersDoNotMix(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {
