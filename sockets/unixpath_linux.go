@@ -86,6 +86,11 @@ func bindPath(fd int, path string, mode uint32) (dev, ino uint64, err error) {
 	if err := unix.Lstat(path, &st); err != nil {
 		return 0, 0, os.NewSyscallError("lstat", err)
 	}
+	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		// Who owns the folder has exchanged it since: the next step would give
+		// his file the socket's owner and mode.
+		return 0, 0, errNotBound
+	}
 	return uint64(st.Dev), st.Ino, nil
 }
 
@@ -117,6 +122,8 @@ func owners(o Options) (uid, gid int, err error) {
 	return uid, gid, nil
 }
 
+var errNotBound = errors.New("the path is no longer the socket that was bound")
+
 // setOwnerAndMode changes the bound inode and nothing that may have taken its
 // place: it holds the inode by O_PATH before it looks. The owner comes first,
 // so that the mode never opens the path to the wrong group.
@@ -134,7 +141,7 @@ func (s *Socket) setOwnerAndMode(uid, gid int, mode uint32) error {
 		return os.NewSyscallError("fstat", err)
 	}
 	if uint64(st.Dev) != s.Dev || st.Ino != s.Ino {
-		return errors.New("the path is no longer the socket that was bound")
+		return errNotBound
 	}
 	if uid >= 0 || gid >= 0 {
 		if err := unix.Fchownat(fd, "", uid, gid, unix.AT_EMPTY_PATH); err != nil {

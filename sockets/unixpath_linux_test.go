@@ -325,6 +325,48 @@ func TestOwnerIsAsAsked(t *testing.T) {
 }
 
 // Apply looks at the inode, not at the name.
+// The owner of the folder is not the one who binds in it: root binds in
+// somebody's home. What is put in the place of the new socket right after bind
+// must not get the mode or the owner that the socket was to have.
+func TestAFilePutInTheSocketsPlaceKeepsItsMode(t *testing.T) {
+	dir := t.TempDir()
+	path, secret := dir+"/s", dir+"/secret"
+	stop, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = unix.Renameat2(unix.AT_FDCWD, secret, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE) // ENOENT: not now
+			}
+		}
+	}()
+	defer func() {
+		close(stop)
+		<-ended
+	}()
+	a, err := sockets.Parse("unix:" + path + "?mode=0666")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2000 {
+		if err := os.WriteFile(secret, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := sockets.Listen(a); err == nil { // else it saw the exchange
+			_ = s.Close()
+		}
+		for _, name := range []string{path, secret} {
+			if st, err := os.Lstat(name); err == nil && st.Mode().IsRegular() && st.Mode().Perm() != 0o600 {
+				t.Fatalf("the file has mode %v now", st.Mode())
+			}
+		}
+		_, _ = os.Remove(path), os.Remove(secret) // whichever are there
+	}
+}
+
 func TestApplyLeavesAnotherInode(t *testing.T) {
 	path := socketPath(t)
 	s := listen(t, "unix:"+path)
