@@ -41,9 +41,11 @@ func openJournal(f *os.File) *journal {
 	return &journal{fd}
 }
 
-// lines sends each line as a datagram of its own.
-func (j *journal) lines(slot int, text []byte) {
+// lines sends each line as a datagram of its own, and gives how many bytes of
+// the text the journal did not take.
+func (j *journal) lines(slot int, text []byte) (dropped int) {
 	for line := range bytes.Lines(text) {
+		size := len(line)
 		line = bytes.TrimRight(line, "\n")
 		priority, line := linePriority(line)
 		var msg bytes.Buffer
@@ -51,8 +53,11 @@ func (j *journal) lines(slot int, text []byte) {
 		_ = binary.Write(&msg, binary.LittleEndian, uint64(len(line)))
 		msg.Write(line)
 		msg.WriteByte('\n')
-		_ = unix.Sendto(j.fd, msg.Bytes(), unix.MSG_NOSIGNAL, &unix.SockaddrUnix{Name: journalSocket})
+		if err := unix.Sendto(j.fd, msg.Bytes(), unix.MSG_NOSIGNAL, &unix.SockaddrUnix{Name: journalSocket}); err != nil {
+			dropped += size
+		}
 	}
+	return dropped
 }
 
 // linePriority takes the prefix of sd-daemon(3), "<3>", off a line; without

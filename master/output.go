@@ -99,7 +99,7 @@ func (o *output) run() {
 // write puts one chunk out. What fails is lost: there is nowhere to say so.
 func (o *output) write(c chunk) {
 	if o.journal != nil && c.slot >= 0 {
-		o.journal.lines(c.slot, c.text)
+		o.dropped.Add(uint64(o.journal.lines(c.slot, c.text)))
 		return
 	}
 	if _, err := o.file.Write(c.text); err != nil {
