@@ -14,9 +14,6 @@ import (
 // 63-bit number.
 const notifyRoom = 1 + 19
 
-// maxSocketPath is sun_path without its NUL: unix(7).
-const maxSocketPath = 107
-
 // notifyFolder holds the workers' notify sockets: a folder of mode 0711
 // beside the control socket, else a fresh one in the temporary folder. 0711:
 // whoever knows a socket's name reaches it, and nobody else can list them.
@@ -30,7 +27,7 @@ type notifyFolder struct {
 func (f *notifyFolder) open(control string) error {
 	if control != "" {
 		path := strings.TrimSuffix(control, ".sock") + ".notify"
-		if len(path)+notifyRoom <= maxSocketPath && ownFolder(path) {
+		if len(path)+notifyRoom <= maxSunPath && ownFolder(path) {
 			f.beside = path
 			return nil
 		}
