@@ -110,7 +110,7 @@ func TestIdentitiesThatDoNotExistAreRefusedByName(t *testing.T) {
 
 func TestANumberWithoutAnEntryHasNoOtherGroupThanItsOwn(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root runs workers as somebody else")
+		t.Skip("missing: root, to run workers as somebody else")
 	}
 	const nobodys = "3999999999" // of no account
 	id, _, err := lookIdentity(nobodys, "0")
