@@ -69,19 +69,8 @@ func (p *program) demoLoader(flags layer) (*loader, error) {
 		return nil, failed("", "find this program's own file: %w", err)
 	}
 	l := newLoader(flags, p.environ, []string{self, "demo", demoWorkerArg})
-	demoConfig(l)
-	return l, nil
-}
-
-// demoConfig gives a loader the demo's defaults, for what no source sets.
-func demoConfig(l *loader) {
-	file := layer{}
-	if l.file != "" {
-		file, _ = fileLayer(l.file) // what is wrong with it is said by the load
-	}
 	for key, text := range demoDefaults {
-		if len(l.flags[key]) == 0 && len(l.env[key]) == 0 && len(file[key]) == 0 {
-			l.flags[key] = []entry{{text, "prefork demo"}}
-		}
+		l.last[key] = []entry{{text, "prefork demo"}}
 	}
+	return l, nil
 }

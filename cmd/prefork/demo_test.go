@@ -44,6 +44,34 @@ func TestDemoDefaultsYieldToFlagVariableAndFile(t *testing.T) {
 	}
 }
 
+func TestDemoDefaultsYieldToWhatTheFileSaysAtAReload(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "own.toml")
+	p := &program{}
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("log_level = \"warn\"\n")
+	l, err := p.demoLoader(layer{"config": []entry{{file, "flag"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		text    string
+		workers int
+	}{
+		{"log_level = \"warn\"\n", 4},
+		{"workers = 2\n", 2},
+		{"log_level = \"warn\"\n", 4},
+	} {
+		write(c.text)
+		if got, err := l.load(); err != nil || got.Workers != c.workers {
+			t.Errorf("%q: %d workers, %v, want %d", c.text, got.Workers, err, c.workers)
+		}
+	}
+}
+
 func TestShellCommandIsWhatAShellUnderstands(t *testing.T) {
 	folder := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(folder, "bin"), 0o700); err != nil {

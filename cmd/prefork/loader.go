@@ -23,6 +23,7 @@ type loader struct {
 	file    string // path of the config file, "" none
 	flags   layer
 	env     layer
+	last    layer    // stands in for what no source gives, before the defaults
 	command []string // after the flags, nil none
 
 	// early are problems of flags and environment, found once.
@@ -33,7 +34,7 @@ type loader struct {
 
 // newLoader takes flags, environment and the command after the flags.
 func newLoader(flags layer, environ, command []string) *loader {
-	l := &loader{flags: flags, command: command}
+	l := &loader{flags: flags, last: layer{}, command: command}
 	l.env, l.early = environmentLayer(environ)
 	for _, from := range []layer{l.env, flags} {
 		if e := from["config"]; len(e) > 0 {
@@ -59,7 +60,7 @@ func (l *loader) load() (master.Config, error) {
 		problems = append(problems, found...)
 	}
 	c := defaults()
-	problems = append(problems, apply(&c, l.flags, l.env, file)...)
+	problems = append(problems, apply(&c, l.flags, l.env, file, l.last)...)
 	l.takeCommand(&c, file)
 	// What the file says of a count that a flag or variable gives is no news.
 	if e := file["workers"]; len(e) > 0 && len(l.flags["workers"])+len(l.env["workers"]) == 0 {
