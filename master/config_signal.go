@@ -21,6 +21,9 @@ func ParseStopSignal(text string) (unix.Signal, error) {
 	if sig == unix.SIGKILL || sig == unix.SIGSTOP {
 		return 0, fmt.Errorf("%s cannot be caught, so no worker could drain: want a signal such as TERM, QUIT, INT or WINCH", FormatSignal(sig))
 	}
+	if unix.SignalName(sig) == "" {
+		return 0, fmt.Errorf("signal %d has no name, so PREFORK_STOP_SIGNAL could not tell it: want a signal such as TERM, QUIT, INT or WINCH", sig)
+	}
 	return sig, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +25,7 @@ type notifyFolder struct {
 // it was left by a master that is gone, as the control socket proves.
 func (f *notifyFolder) open(control string) error {
 	if control != "" {
-		path := strings.TrimSuffix(control, ".sock") + ".notify"
+		path := control + ".notify" // whole: two sockets never share a folder
 		if len(path)+notifyRoom <= maxSunPath && ownFolder(path) {
 			f.beside = path
 			return nil

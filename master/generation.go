@@ -120,6 +120,7 @@ func (m *master) bind(places []sockets.Place) error {
 		}
 		if err := s.OpenDoor(); err != nil {
 			undo()
+			m.reapply()
 			return err
 		}
 	}

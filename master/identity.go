@@ -35,6 +35,9 @@ func lookIdentity(userName, groupName string) (id identity, key string, err erro
 		}
 		id.uid, id.gid, id.groups = u.uid, u.gid, u.groups
 	}
+	if id.gid == noGroup && groupName == "" {
+		return id, key, fmt.Errorf("user %s has no entry in the user database, and so no group: want --group too", userName)
+	}
 	if groupName != "" {
 		if id.gid, err = lookGroup(groupName); err != nil {
 			return id, "group", err
@@ -57,6 +60,10 @@ func lookIdentity(userName, groupName string) (id identity, key string, err erro
 // which would be root's.
 const noID = math.MaxUint32
 
+// noGroup stands for the group of a user without an entry. The number of the
+// user itself would be that of some other group: 27 is sudo on Debian.
+const noGroup = -1
+
 // idNumber reads a number that can be an id.
 func idNumber(text string) (id int, ok bool) {
 	n, err := strconv.ParseUint(text, 10, 32)
@@ -74,7 +81,7 @@ func lookUser(name string) (identity, error) {
 			if !ok {
 				return identity{}, fmt.Errorf("user %q does not exist", name)
 			}
-			return identity{uid: uid, gid: uid}, nil // a number without an entry, as containers have it
+			return identity{uid: uid, gid: noGroup}, nil // a number without an entry, as containers have it
 		}
 		if err != nil {
 			return identity{}, fmt.Errorf("user %q does not exist", name)

@@ -94,6 +94,7 @@ func TestIdentitiesThatDoNotExistAreRefusedByName(t *testing.T) {
 		{"no-such-user", "", `user "no-such-user" does not exist`},
 		{"", "no-such-group", `group "no-such-group" does not exist`},
 		{"-5", "", `user "-5" does not exist`},
+		{"64123", "", `user 64123 has no entry`},
 		// setresuid(2) and setresgid(2) take it for "leave it as it is": root's.
 		{"4294967295", "", `user "4294967295" does not exist`},
 		{"", "4294967295", `group "4294967295" does not exist`},
@@ -136,7 +137,7 @@ func TestTheNotifyFolderIsTakenOverOnlyWhenItIsOurs(t *testing.T) {
 	if err := f.open(control); err != nil {
 		t.Fatal(err)
 	}
-	st, err := os.Stat(filepath.Join(dir, "pool.notify"))
+	st, err := os.Stat(filepath.Join(dir, "pool.sock.notify"))
 	if err != nil || st.Mode().Perm() != 0o711 || f.beside == "" {
 		t.Fatalf("folder %q: %v, %v", f.beside, st, err)
 	}
@@ -144,7 +145,7 @@ func TestTheNotifyFolderIsTakenOverOnlyWhenItIsOurs(t *testing.T) {
 	if _, err := os.Stat(f.beside); !os.IsNotExist(err) {
 		t.Errorf("left behind: %v", err)
 	}
-	if err := os.Symlink("/tmp", filepath.Join(dir, "pool.notify")); err != nil {
+	if err := os.Symlink("/tmp", filepath.Join(dir, "pool.sock.notify")); err != nil {
 		t.Fatal(err)
 	}
 	var g notifyFolder

@@ -118,7 +118,7 @@ func TestDiskWithoutRoomForTheControlSocketIsNamed(t *testing.T) {
 func TestRemovedNotifyFolderIsMadeAnew(t *testing.T) {
 	p := Start(t, Options{Flags: []string{"-w", "2"}, Command: RoleCommand(t, "named")})
 	addr := p.Addr(t)
-	if err := os.RemoveAll(strings.TrimSuffix(p.Control, ".sock") + ".notify"); err != nil {
+	if err := os.RemoveAll(p.Control + ".notify"); err != nil {
 		t.Fatal(err)
 	}
 	respawns(t, p, addr, "folder removed")
