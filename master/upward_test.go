@@ -18,12 +18,12 @@ func TestReadinessIsNotPushedOutByNews(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer systemd.Close()
+	defer func() { _ = systemd.Close() }()
 	sender, err := notify.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer sender.Close()
+	defer func() { _ = sender.Close() }()
 	u := upward{sender: sender}
 	for len(u.unsent) == 0 { // until its queue is full
 		u.send("STATUS=before")

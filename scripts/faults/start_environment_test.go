@@ -333,8 +333,12 @@ func TestProgramThatGoesAwayIsNamedAndComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		p.Err.WaitAfter(t, mark, w.says)
-		now := p.Until(t, "an empty slot", func(s control.Status) bool { return len(s.Empty) == 1 })
-		if !patternIn(now.Empty[0].Why, w.says) || !strings.Contains(now.Message, "reload, or roll back the files") {
+		// The line may be that of the reload's second worker: the slot's own
+		// reason comes with the end of its respawn.
+		now := p.Until(t, w.name+": an empty slot, with its reason", func(s control.Status) bool {
+			return len(s.Empty) == 1 && patternIn(s.Empty[0].Why, w.says)
+		})
+		if !strings.Contains(now.Message, "reload, or roll back the files") {
 			t.Errorf("%s: %+v, %q", w.name, now.Empty, now.Message)
 		}
 		if processState(s.Workers[1].PID) == "" {
