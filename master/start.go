@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +35,7 @@ const defaultListen = "127.0.0.1:8080"
 func (m *master) open() (code int, err error) {
 	m.sig.open()
 	m.memoryQuiet()
+	spareThreads(8)
 	m.procs, m.fresh, m.pids, m.gens = map[pool.ID]*proc{}, map[pool.ID]*proc{}, map[int]*proc{}, map[int]*generation{}
 	m.idBase = uint64(time.Now().UnixNano()) // never used twice: no master lives so shortly that its workers outrun the clock
 	m.inbox, m.calls = newInbox(), make(chan *call)
@@ -78,6 +81,27 @@ func (m *master) open() (code int, err error) {
 	}
 	m.server.serve(m.calls)
 	return 0, nil
+}
+
+// spareThreads makes the runtime have n threads more than it needs now, parked.
+// It ends the process when it needs another one and RLIMIT_NPROC or a cgroup
+// refuses it (runtime/os_linux.go, newosproc), and it never gives one back:
+// what a busy moment will need is taken while it can be had.
+func spareThreads(n int) {
+	var locked, done sync.WaitGroup
+	release := make(chan struct{})
+	for range n {
+		locked.Add(1)
+		done.Go(func() {
+			runtime.LockOSThread() // a thread of its own, while all wait
+			defer runtime.UnlockOSThread()
+			locked.Done()
+			<-release
+		})
+	}
+	locked.Wait()
+	close(release)
+	done.Wait()
 }
 
 // startCode: what the file says wrongly is 4, what flags and variables say is
