@@ -50,7 +50,7 @@ func (m *master) prepare(number int, cfg Config) (*generation, error) {
 		want = append(want, a)
 	}
 	if len(want) == 0 && !slices.ContainsFunc(m.sockets, func(s *sockets.Socket) bool { return s.Adopted }) {
-		a, err := sockets.Parse(defaultListen)
+		a, err := sockets.Parse(DefaultListen)
 		if err != nil {
 			return nil, err
 		}

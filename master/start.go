@@ -27,7 +27,9 @@ const bindEvery = 50 * time.Millisecond
 // barrierPatience bounds the wait until systemd has read the last messages.
 const barrierPatience = 500 * time.Millisecond
 
-const defaultListen = "127.0.0.1:8080"
+// DefaultListen is the address where neither the configuration nor systemd
+// gives one.
+const DefaultListen = "127.0.0.1:8080"
 
 // open takes everything that a run needs, in an order in which a refusal
 // leaves nothing behind: first the control socket (is there another master?),

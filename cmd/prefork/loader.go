@@ -14,9 +14,6 @@ import (
 	"prefork/master"
 )
 
-// defaultListen is the address where neither a source nor systemd gives one.
-const defaultListen = "127.0.0.1:8080"
-
 // loader makes configurations: flags and environment are taken once, the file
 // is read anew at each load. Its zero value knows no source.
 type loader struct {

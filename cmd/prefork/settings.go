@@ -64,7 +64,7 @@ var settings = []*setting{
 		show:  func(c *master.Config) string { return strconv.Itoa(c.Workers) },
 	},
 	{
-		key: "listen", short: "l", arg: "ADDR", def: "sockets that systemd passed, else " + defaultListen, form: list,
+		key: "listen", short: "l", arg: "ADDR", def: "sockets that systemd passed, else " + master.DefaultListen, form: list,
 		usage: "address to listen on: host:port, :port, tcp://host:port, unix:/path?mode=0660&group=www, unix:@abstract, systemd:NAME; options as query, for example ?name=web&backlog=4096 (repeatable)",
 		parse: func(c *master.Config, text string) error {
 			c.Listen = append(c.Listen, text)
