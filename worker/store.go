@@ -25,7 +25,7 @@ func (w *Worker) openStore() error {
 // Store is what all workers of the pool share. Outside a pool, and in one
 // without a store, it is this process' own, with the same limits, and says so
 // on stderr at the first use.
-func (w *Worker) Store() *store.Store {
+func (w *Worker) Store() *store.Embedded {
 	w.storeOnce.Do(func() {
 		w.store = store.Private()
 		_, _ = fmt.Fprintln(os.Stderr, "alone: sessions are not shared") // nobody is left to tell

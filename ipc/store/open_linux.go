@@ -27,7 +27,7 @@ func Create() (fd int, err error) {
 
 // Open joins the store behind a descriptor, which stays the caller's and may
 // be closed after it.
-func Open(fd int) (*Store, error) {
+func Open(fd int) (*Embedded, error) {
 	segment, err := shm.Open(fd, magic, segmentSize)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -36,7 +36,7 @@ func Open(fd int) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open store: %w", err), segment.Unmap())
 	}
-	return &Store{segment: segment, lock: lock}, nil
+	return &Embedded{segment: segment, lock: lock}, nil
 }
 
 // fileLock is a lock between processes: an OFD write lock (fcntl(2)) on a file

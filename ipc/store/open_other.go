@@ -11,7 +11,7 @@ import (
 func Create() (fd int, err error) { return -1, errors.ErrUnsupported }
 
 // Open is for Linux; Private works everywhere.
-func Open(int) (*Store, error) { return nil, errors.ErrUnsupported }
+func Open(int) (*Embedded, error) { return nil, errors.ErrUnsupported }
 
 // fileLock has nothing to keep apart: there is only the private store.
 type fileLock struct{}

@@ -78,7 +78,7 @@ func created(t testing.TB) int {
 	return fd
 }
 
-func shared(t testing.TB) *store.Store {
+func shared(t testing.TB) *store.Embedded {
 	t.Helper()
 	s, err := store.Open(created(t))
 	if err != nil {
@@ -198,7 +198,7 @@ func TestKilledWorkersLoseNothingAcknowledged(t *testing.T) {
 	must(t, s.Close())
 }
 
-func number(t *testing.T, s *store.Store, key string) int64 {
+func number(t *testing.T, s *store.Embedded, key string) int64 {
 	t.Helper()
 	text, found, err := s.Get(key)
 	n, bad := strconv.ParseInt(string(text), 10, 64)

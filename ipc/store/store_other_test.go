@@ -8,7 +8,7 @@ import (
 	"prefork/ipc/store"
 )
 
-func shared(t testing.TB) *store.Store {
+func shared(t testing.TB) *store.Embedded {
 	t.Helper()
 	t.Skip("a shared store needs memfd_create and OFD locks, which Linux has")
 	return nil

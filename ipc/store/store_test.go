@@ -14,7 +14,7 @@ import (
 )
 
 // both runs a test on the private store and on a shared one.
-func both(t *testing.T, test func(*testing.T, *store.Store)) {
+func both(t *testing.T, test func(*testing.T, *store.Embedded)) {
 	t.Run("private", func(t *testing.T) {
 		s := store.Private()
 		test(t, s)
@@ -38,14 +38,14 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func want(t *testing.T, s *store.Store, key, value string) {
+func want(t *testing.T, s *store.Embedded, key, value string) {
 	t.Helper()
 	if got, found, err := s.Get(key); err != nil || !found || string(got) != value {
 		t.Fatalf("Get(%q) = %q, %v, %v; want %q", key, got, found, err, value)
 	}
 }
 
-func absent(t *testing.T, s *store.Store, key string) {
+func absent(t *testing.T, s *store.Embedded, key string) {
 	t.Helper()
 	if got, found, err := s.Get(key); err != nil || found {
 		t.Fatalf("Get(%q) = %q, %v, %v; want nothing", key, got, found, err)
@@ -53,7 +53,7 @@ func absent(t *testing.T, s *store.Store, key string) {
 }
 
 func TestWhatWasSetIsThereUntilItIsDeleted(t *testing.T) {
-	both(t, func(t *testing.T, s *store.Store) {
+	both(t, func(t *testing.T, s *store.Embedded) {
 		absent(t, s, "a")
 		must(t, s.Delete("a"))
 		must(t, s.Set("a", []byte("one"), 0))
@@ -73,7 +73,7 @@ func TestWhatWasSetIsThereUntilItIsDeleted(t *testing.T) {
 }
 
 func TestValueIsACopy(t *testing.T) {
-	both(t, func(t *testing.T, s *store.Store) {
+	both(t, func(t *testing.T, s *store.Embedded) {
 		value := []byte("mine")
 		must(t, s.Set("a", value, 0))
 		value[0] = 'X'
@@ -84,7 +84,7 @@ func TestValueIsACopy(t *testing.T) {
 }
 
 func TestEntriesExpire(t *testing.T) {
-	both(t, func(t *testing.T, s *store.Store) {
+	both(t, func(t *testing.T, s *store.Embedded) {
 		must(t, s.Set("stays", []byte("1"), math.MaxInt64))
 		must(t, s.Set("goes", []byte("1"), time.Nanosecond))
 		must(t, s.Set("gone", []byte("1"), 0))
@@ -114,7 +114,7 @@ func TestEntriesExpire(t *testing.T) {
 }
 
 func TestCountersCountAndSayWhenTheyCannot(t *testing.T) {
-	both(t, func(t *testing.T, s *store.Store) {
+	both(t, func(t *testing.T, s *store.Embedded) {
 		for i, step := range []struct{ delta, want int64 }{{5, 5}, {-7, -2}, {0, -2}, {math.MaxInt64, math.MaxInt64 - 2}} {
 			if n, err := s.Add("n", step.delta); err != nil || n != step.want {
 				t.Fatalf("step %d: %d, %v; want %d", i, n, err, step.want)
@@ -139,7 +139,7 @@ func TestCountersCountAndSayWhenTheyCannot(t *testing.T) {
 }
 
 func TestLimitsAreErrors(t *testing.T) {
-	both(t, func(t *testing.T, s *store.Store) {
+	both(t, func(t *testing.T, s *store.Embedded) {
 		key, value := strings.Repeat("k", store.MaxKey), bytes.Repeat([]byte("v"), store.MaxValue)
 		must(t, s.Set(key, value, 0))
 		want(t, s, key, string(value))
@@ -157,7 +157,7 @@ func TestLimitsAreErrors(t *testing.T) {
 }
 
 func TestFullStoreSaysSoAndGoesOn(t *testing.T) {
-	both(t, func(t *testing.T, s *store.Store) {
+	both(t, func(t *testing.T, s *store.Embedded) {
 		for i := range store.MaxEntries {
 			must(t, s.Set(fmt.Sprint("key", i), fmt.Appendf(nil, "value %d", i), 0))
 		}
@@ -185,7 +185,7 @@ func TestFullStoreSaysSoAndGoesOn(t *testing.T) {
 }
 
 func TestGoroutinesOfOneProcessDoNotLoseUpdates(t *testing.T) {
-	both(t, func(t *testing.T, s *store.Store) {
+	both(t, func(t *testing.T, s *store.Embedded) {
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
@@ -203,7 +203,7 @@ func TestGoroutinesOfOneProcessDoNotLoseUpdates(t *testing.T) {
 }
 
 func TestClosedStoreSaysSo(t *testing.T) {
-	both(t, func(t *testing.T, s *store.Store) {
+	both(t, func(t *testing.T, s *store.Embedded) {
 		must(t, s.Close())
 		if _, _, err := s.Get("a"); !errors.Is(err, store.ErrClosed) {
 			t.Errorf("Get = %v", err)
