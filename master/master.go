@@ -12,6 +12,7 @@ import (
 
 	"prefork/ipc/notify"
 	"prefork/ipc/scoreboard"
+	"prefork/ipc/store"
 	"prefork/master/control"
 	"prefork/master/internal/pool"
 	"prefork/sockets"
@@ -90,7 +91,7 @@ type master struct {
 	server *server
 
 	board   *scoreboard.Board
-	store   int // descriptor of the store's segment; 0: not yet made
+	store   *store.Segment // nil: not yet made
 	folder  notifyFolder
 	devnull int // opened for reading; a worker's stdin
 	idBase  uint64

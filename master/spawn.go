@@ -103,7 +103,7 @@ func (m *master) fork(p *proc, workers int) (err error) {
 	fds := []ipc.FD{
 		{Name: ipc.FDLifeline, Number: l.add(life)},
 		{Name: ipc.FDScoreboard, Number: l.add(m.board.FD())},
-		{Name: ipc.FDStore, Number: l.add(m.store)},
+		{Name: ipc.FDStore, Number: l.add(m.store.FD())},
 	}
 	if stderrRead >= 0 {
 		fds = append(fds, ipc.FD{Name: ipc.FDStderr, Number: l.add(stderrRead)})

@@ -69,7 +69,7 @@ func (m *master) open() (code int, err error) {
 	if m.board, err = scoreboard.Create(); err != nil {
 		return ExitRuntime, err
 	}
-	if m.store, err = store.Create(); err != nil {
+	if m.store, err = store.Create(store.Config{}); err != nil {
 		return ExitRuntime, err
 	}
 	if m.poll, err = newPoller(); err != nil {
@@ -174,8 +174,8 @@ func (m *master) close() {
 	if m.devnull > 0 {
 		_ = unix.Close(m.devnull)
 	}
-	if m.store > 0 {
-		_ = unix.Close(m.store)
+	if m.store != nil {
+		_ = m.store.Close()
 	}
 	if m.up.sender != nil {
 		// A message of a process that has ended cannot be attributed:

@@ -71,9 +71,6 @@ func join() (*Worker, error) {
 	if err := w.openCell(); err != nil {
 		return nil, err
 	}
-	if err := w.openStore(); err != nil {
-		return nil, err
-	}
 	if err := w.listen(); err != nil {
 		return nil, err
 	}

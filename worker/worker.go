@@ -39,7 +39,7 @@ type Worker struct {
 	cell      *scoreboard.Cell // nil: none, its methods do nothing
 
 	storeOnce sync.Once
-	store     *store.Embedded // set by storeOnce
+	store     store.Store // set by storeOnce
 
 	ready     sync.Once
 	readyErr  error

@@ -39,7 +39,7 @@ func demoWorker() error {
 			Slot: w.Slot(), PID: os.Getpid(), Generation: int(w.Generation()), Started: begin,
 		},
 		Globals: &demoGlobals,
-		Store:   w.Store(),
+		Store:   demo.Over(w.Store()),
 		Command: shellCommand(self, here),
 	})
 	if err := greet(w); err != nil {
@@ -65,7 +65,7 @@ func demoWorker() error {
 // greet prints the page's address, once for the whole pool: the first worker
 // that counts itself does it.
 func greet(w *worker.Worker) error {
-	n, err := w.Store().Add("demo/greeted", 1)
+	n, err := w.Store().Add(context.Background(), "demo/greeted", 1)
 	if err != nil {
 		return fmt.Errorf("count first worker: %w", err)
 	}

@@ -9,7 +9,7 @@
 //
 // A segment is sparse: a page costs memory from the first access on, and a
 // read is an access too (a shared mapping has no zero page). The first word
-// holds a magic number that names the layout; everything else is the
-// caller's. All access is by atomic 64-bit words: another process may change
+// holds a magic number that names the layout, its version in the lowest 16
+// bits; everything else is the caller's. All access is by atomic 64-bit words: another process may change
 // any of them at any time, and may be hostile.
 package shm

@@ -9,6 +9,13 @@ import (
 // unsealed, of another size or with another magic number.
 var ErrForeign = errors.New("shm: not the segment that was expected")
 
+// ErrVersion says that a descriptor is the segment that was asked for, in a
+// layout of another version: the two programs cannot share it.
+var ErrVersion = errors.New("shm: another version of the layout")
+
+// versionBits of the magic number, the lowest, are the layout's version.
+const versionBits = 16
+
 // wordSize is the unit of access, in bytes. Everything in a segment is
 // aligned to it: a 64-bit atomic needs that on every architecture.
 const wordSize = 8

@@ -3,6 +3,7 @@ package shm
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -57,8 +58,10 @@ func memfd(name string) (int, error) {
 }
 
 // Open maps the segment behind a descriptor after it has looked at the seals,
-// the size and the magic number; ErrForeign says that one of them is wrong.
-// The descriptor stays the caller's, who may close it: the mapping holds.
+// the size and the magic number; ErrForeign says that one of them is wrong,
+// ErrVersion that another layout of the same segment is there. A size of 0
+// takes any. The descriptor stays the caller's, who may close it: the mapping
+// holds.
 func Open(fd int, magic uint64, size int) (*Segment, error) {
 	s, err := open(fd, magic, size)
 	if err != nil {
@@ -82,14 +85,22 @@ func open(fd int, magic uint64, size int) (*Segment, error) {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return nil, os.NewSyscallError("fstat", err)
 	}
-	if st.Size != int64(size) {
+	switch {
+	case size == 0 && st.Size >= int64(os.Getpagesize()) && st.Size <= math.MaxInt && st.Size%wordSize == 0:
+		size = int(st.Size)
+	case st.Size != int64(size):
 		return nil, fmt.Errorf("%w: %d bytes, want %d", ErrForeign, st.Size, size)
 	}
 	s := &Segment{fd: -1}
 	if err := s.mmap(fd, size); err != nil {
 		return nil, err
 	}
-	if got := s.Word(0).Load(); got != magic {
+	switch got := s.Word(0).Load(); {
+	case got == magic:
+	case got>>versionBits == magic>>versionBits:
+		const version = 1<<versionBits - 1
+		return nil, errors.Join(fmt.Errorf("%w: %d, this program knows %d", ErrVersion, got&version, magic&version), s.Unmap())
+	default:
 		return nil, errors.Join(fmt.Errorf("%w: magic number %#x, want %#x", ErrForeign, got, magic), s.Unmap())
 	}
 	return s, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -92,11 +93,14 @@ func TestForeignDescriptorsAreRefused(t *testing.T) {
 		"a file":       func() (*shm.Segment, error) { return shm.Open(int(file.Fd()), magic, 4096) },
 		"no seals":     func() (*shm.Segment, error) { return shm.Open(unsealed, magic, 4096) },
 		"another size": func() (*shm.Segment, error) { return shm.Open(s.FD(), magic, 8192) },
-		"other magic":  func() (*shm.Segment, error) { return shm.Open(s.FD(), magic+1, 4096) },
+		"other magic":  func() (*shm.Segment, error) { return shm.Open(s.FD(), magic+1<<16, 4096) },
 	} {
 		if _, err := open(); !errors.Is(err, shm.ErrForeign) {
 			t.Errorf("%s: %v, want ErrForeign", name, err)
 		}
+	}
+	if _, err := shm.Open(s.FD(), magic+1, 4096); !errors.Is(err, shm.ErrVersion) {
+		t.Errorf("the next version: %v, want ErrVersion", err)
 	}
 	if _, err := shm.Open(-1, magic, 4096); !errors.Is(err, unix.EBADF) {
 		t.Errorf("no descriptor: %v, want EBADF", err)
@@ -134,5 +138,50 @@ func TestBytesOfAnyLengthComeBack(t *testing.T) {
 		if got := s.Word(0).Load(); got != magic {
 			t.Errorf("%s: magic %#x", name, got)
 		}
+	}
+}
+
+func TestOpenTakesAnySizeWhenNoneIsGiven(t *testing.T) {
+	s := create(t, 1<<16)
+	o, err := shm.Open(s.FD(), magic, 0)
+	if err != nil || o.Size() != 1<<16 || len(o.Words()) != 1<<13 {
+		t.Fatalf("Open = %v, %v", o, err)
+	}
+	o.Words()[9].Store(7)
+	if got := s.Word(72).Load(); got != 7 {
+		t.Errorf("word 9 is %d", got)
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWakeEndsAWaitInAnotherMapping(t *testing.T) {
+	s := create(t, 4096)
+	o, err := shm.Open(s.FD(), magic, 4096)
+	if err != nil {
+		t.Fatal(err)
+	}
+	word := s.Word(8)
+	woken := make(chan time.Duration, 1)
+	go func() {
+		began := time.Now()
+		for word.Load() == 0 {
+			shm.Wait(word, 0, time.Minute)
+		}
+		woken <- time.Since(began)
+	}()
+	o.Word(8).Store(1)
+	shm.Wake(o.Word(8), 1)
+	if d := <-woken; d > 30*time.Second {
+		t.Errorf("woken after %v", d)
+	}
+	began := time.Now()
+	shm.Wait(word, 1, time.Millisecond)
+	if time.Since(began) < time.Millisecond {
+		t.Log("returned early, as it may")
+	}
+	if err := o.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

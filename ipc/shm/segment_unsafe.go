@@ -17,6 +17,11 @@ func (s *Segment) Word(offset int) *atomic.Uint64 {
 	return (*atomic.Uint64)(unsafe.Pointer(&s.mem[offset]))
 }
 
+// Words gives the whole segment as words, in order. It is good until Unmap.
+func (s *Segment) Words() []atomic.Uint64 {
+	return unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(unsafe.SliceData(s.mem))), len(s.mem)/wordSize)
+}
+
 // Private makes a segment in this process' own memory, all zero: what Create
 // makes, for a program that shares with nobody. It needs no Unmap.
 func Private(magic uint64, size int) *Segment {

@@ -1,55 +1,213 @@
 package store
 
-// The segment, 1 MiB, in bytes. All access is by 64-bit atomic words in the
-// machine's byte order, under the store's lock.
+import "fmt"
+
+// The segment, in 64-bit words; bytes are little-endian in them on every
+// machine. Every access is a 64-bit atomic one.
 //
-//	offset  width     type    meaning
-//	0       8         uint64  magic, with the layout's version
-//	4096    768x8     uint64  index: 0, or hash of the key (high half), block + 1 (low half)
-//	65536   768x1280  block   blocks
+//	word    words           meaning
+//	0       512             header: one page
+//	512     64 x 16         counters: a stripe of each 64th process (stats.go)
+//	1536    4096 x 2        epochs: hash of the name, value (epoch.go)
+//	9728    shards x 128    shards, below
+//	...     shards²         inboxes: blocks on their way from shard to shard (share.go)
+//	...     shards x B      index: B buckets a shard, a bucket is a link
+//	...     shards x P x 16 blocks
 //
-// A block:
+// The header's words: see the h constants. A link is the number of a block,
+// from 1 on; 0 ends a chain.
 //
-//	offset  width  type    meaning
-//	0       8      int64   expiry, nanoseconds of CLOCK_BOOTTIME; 0: never
-//	8       4+4    uint32  length of the key (low half) and of the value (high half)
-//	64      192    bytes   key
-//	256     1024   bytes   value
+// A shard has an index, a list of free blocks and a lock of its own. Its words:
 //
-// A block is free when no word of the index names it: there is no list that
-// could be left half changed. A write fills a free block, then stores the one
-// word of the index that names it. Until that store nothing has happened,
-// with it everything has, and the block that the word named before is free.
-// So one block always stays free, and a process that is killed leaves at most
-// garbage in free blocks. SIGKILL takes effect between two instructions of
-// the victim: what others see is a prefix of its stores, in program order
-// (Go's atomics are ordered on every architecture).
+//	word  meaning
+//	0     lock: id of the holder (high 63 bits), somebody waits (lowest bit); lock.go
+//	1     turn: one more at each acquisition
+//	8     sequence: odd while a journal is being applied; journal.go
+//	16    free: first free block (link)
+//	17    free blocks that are in the list
+//	18    fresh: how many blocks of its own range were ever used
+//	19    version: of the last write
+//	20    entries with a value
+//	21    blocks that are in entries
+//	22    named locks and semaphores
+//	23    earliest expiry of any entry, or earlier; 0: nothing expires
+//	24    hand of the expiry sweep (bucket)
+//	25    earliest expiry met in this round of the sweep; 0: none
+//	26    hand of the eviction (bucket)
+//	27    blocks taken from other shards less those given (int64)
+//	32    wake: changes when a named lock or a place is given back (futex)
+//	33    processes that wait on it, or died waiting
+//	40    journal: number of its pairs, then word and value of each
+//
+// A block has 16 words, 128 bytes. An entry is a chain of them; its first:
+//
+//	word  meaning
+//	0     next block of this entry, or of the free list (link)
+//	1     last use, milliseconds of CLOCK_BOOTTIME; written by readers, so never anything else
+//	2     next entry of the bucket (link)
+//	3     hash of kind and key
+//	4     version
+//	5     expiry, nanoseconds of CLOCK_BOOTTIME; 0: never
+//	6     length of the value (low 32 bits), of the key (16 bits), kind (8 bits)
+//	7     CRC-32C of the value (high half), mix of words 3, 4 and 6 (low half)
+//	8-15  payload
+//
+// The others: word 0 and 1 as above, 2-15 payload. The payload is the key,
+// filled up to a word with zeros, then the value likewise. How many blocks an
+// entry has follows from its lengths; the last one's word 0 means nothing.
 const (
-	magic = 0x70726b73746f0001 // "prksto", version 1
+	magic = 0x70726b73746f0002 // "prksto", version 2
 
-	blocks      = 768
-	offIndex    = 4096
-	offBlocks   = 64 << 10
-	blockSize   = 64 + MaxKey + MaxValue
-	segmentSize = 1 << 20
+	hSize     = 1 // bytes of the segment
+	hShards   = 2
+	hFull     = 3 // a FullPolicy
+	hKey0     = 4 // key of the hash
+	hKey1     = 5
+	hNextID   = 6 // the next process' id
+	hReserver = 8 // lock: id of who reserves the memory
+	hReserved = 9 // 1: done
 
-	offExpiry  = 0
-	offLengths = 8
-	offKey     = 64
-	offValue   = offKey + MaxKey
+	offCounters = 512
+	stripes     = 64
+	stripeWords = 16
+	offEpochs   = offCounters + stripes*stripeWords
+	offShards   = offEpochs + 2*MaxEpochs
+
+	shardWords  = 128
+	sLock       = 0
+	sTurn       = 1
+	sSequence   = 8
+	sFree       = 16
+	sFreeCount  = 17
+	sFresh      = 18
+	sVersion    = 19
+	sEntries    = 20
+	sInEntries  = 21
+	sNamed      = 22
+	sEarliest   = 23
+	sSweepHand  = 24
+	sSweepMin   = 25
+	sEvictHand  = 26
+	sForeign    = 27
+	sWake       = 32
+	sWaiting    = 33
+	sJournal    = 40
+	maxPairs    = (shardWords - sJournal - 1) / 2
+	minPerShard = 16
+	maxShards   = 128
+	shardSize   = 4 << 20 // bytes that make one shard more
+
+	blockWords = 16
+	bNext      = 0
+	bUsed      = 1
+	bChain     = 2
+	bHash      = 3
+	bVersion   = 4
+	bExpiry    = 5
+	bLengths   = 6
+	bCRC       = 7
+	bPayload   = 8 // of the first block
+	bMore      = 2 // of the others
+
+	headPayload = blockWords - bPayload
+	morePayload = blockWords - bMore
 )
 
-// The bounds of an entry, in bytes, and how many there may be.
+// Kinds of entries. Names of locks and semaphores are no keys: the kind is a
+// part of what is hashed and compared.
 const (
-	MaxKey     = 192
-	MaxValue   = 1024
-	MaxEntries = blocks - 1
+	kindValue uint8 = iota
+	kindLock
+	kindSemaphore
+	kindEpoch // hashed only
 )
+
+// geometry is where the parts of a segment stand, which follows from its size
+// and the number of shards.
+type geometry struct {
+	shards   int
+	buckets  int // a shard
+	perShard int // blocks of a shard's own range
+	blocks   int // all
+
+	inboxes, index, first int // word of the first inbox, bucket, block
+}
+
+// shardsFor gives how many shards a segment of so many bytes has.
+func shardsFor(size int64) int {
+	n := 1
+	for n < maxShards && size >= int64(2*n)*shardSize {
+		n *= 2
+	}
+	return n
+}
+
+func geometryOf(size int64, shards int) (geometry, error) {
+	if shards < 1 || shards > maxShards {
+		return geometry{}, fmt.Errorf("%d shards (want 1 to %d)", shards, maxShards)
+	}
+	g := geometry{shards: shards}
+	g.inboxes = offShards + shards*shardWords
+	g.index = (g.inboxes + shards*shards + blockWords - 1) / blockWords * blockWords
+	words := int(size / 8)
+	g.perShard = (words - g.index - blockWords) / shards * 2 / (2*blockWords + 1)
+	if g.perShard < minPerShard {
+		return geometry{}, fmt.Errorf("%d bytes are too few for %d shards (min %d)", size, shards, MinSize)
+	}
+	g.buckets = g.perShard / 2
+	g.first = (g.index + shards*g.buckets + blockWords - 1) / blockWords * blockWords
+	g.blocks = shards * g.perShard
+	return g, nil
+}
 
 // The layout holds together: each line fails to compile when it does not.
 var (
-	_ [segmentSize - offBlocks - blocks*blockSize]struct{}
-	_ [offBlocks - offIndex - blocks*8]struct{}
-	_ [0]struct{} = [blockSize % 8]struct{}{}
-	_ [0]struct{} = [MaxKey % 8]struct{}{}
+	_ [offCounters - hReserved - 1]struct{}
+	_ [0]struct{} = [offShards % blockWords]struct{}{}
+	_ [shardWords - sJournal - 1 - 2*maxPairs]struct{}
+	_ [sJournal - sWaiting - 1]struct{}
+	_ [maxPairs - 12]struct{} // what the largest change needs
+	_ [nCounters]struct{}     = [nCounters]struct{}{}
+	_ [stripeWords - nCounters]struct{}
 )
+
+// shard gives the first word of a shard.
+func shard(sh int) int { return offShards + sh*shardWords }
+
+// block gives the first word of a block. Preconditions: g.valid(link).
+func (g *geometry) block(link uint64) int { return g.first + (int(link)-1)*blockWords }
+
+// valid says whether a link names a block.
+func (g *geometry) valid(link uint64) bool { return link-1 < uint64(g.blocks) }
+
+// bucket gives the word of a hash's bucket: the shard by the high half, the
+// bucket by the low one.
+func (g *geometry) bucket(sh int, hash uint64) int {
+	return g.index + sh*g.buckets + int((hash&0xffffffff)*uint64(g.buckets)>>32)
+}
+
+func (g *geometry) shardOf(hash uint64) int { return int((hash >> 32) * uint64(g.shards) >> 32) }
+
+// inbox gives the word for blocks on their way from one shard to another.
+func (g *geometry) inbox(from, to int) int { return g.inboxes + from*g.shards + to }
+
+// wordsOf gives how many words bytes fill.
+func wordsOf(bytes int) int { return (bytes + 7) / 8 }
+
+// blocksOf gives how many blocks an entry fills.
+func blocksOf(key, value int) int {
+	more := wordsOf(key) + wordsOf(value) - headPayload
+	if more <= 0 {
+		return 1
+	}
+	return 1 + (more+morePayload-1)/morePayload
+}
+
+// lengths packs word 6 of an entry; unpack is its inverse.
+func lengths(kind uint8, key, value int) uint64 {
+	return uint64(kind)<<48 | uint64(key)<<32 | uint64(value)
+}
+
+func unpack(word uint64) (kind uint8, key, value int) {
+	return uint8(word >> 48), int(word >> 32 & 0xffff), int(word & 0xffffffff)
+}

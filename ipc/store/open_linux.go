@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -10,80 +11,92 @@ import (
 	"prefork/ipc/shm"
 )
 
-// Create makes an empty store and gives its descriptor (CLOEXEC), for workers
-// to inherit. The caller owns it and closes it; the store lives as long as
-// anybody has it.
-func Create() (fd int, err error) {
-	s, err := shm.Create("store", magic, segmentSize)
-	if err != nil {
-		return -1, fmt.Errorf("create store: %w", err)
-	}
-	fd = s.FD()
-	if err := s.Unmap(); err != nil {
-		return -1, errors.Join(fmt.Errorf("create store: %w", err), s.Close())
-	}
-	return fd, nil
+// Options of Open.
+type Options struct {
+	// ID is the process' id, which the master drew (PREFORK_ID). 0: one is
+	// drawn here.
+	ID uint64
+
+	// Busy is called, when it is not nil, by an operation that gave up after
+	// 250 ms because a process that lives held a shard's lock: the shard and
+	// the id of the holder. The operation then returns ErrBusy. It is called
+	// by any goroutine, and must not use the store.
+	Busy func(shard int, id uint64)
 }
 
 // Open joins the store behind a descriptor, which stays the caller's and may
-// be closed after it.
-func Open(fd int) (*Embedded, error) {
-	segment, err := shm.Open(fd, magic, segmentSize)
+// be closed after it. The first Open of a pool reserves the memory:
+// ErrNoMemory says that there is too little. An id that another living process
+// has is an error.
+//
+// The process is known to live, by all others, for as long as it holds a lock
+// that the kernel drops at its death: an OFD write lock (fcntl(2)) on the byte
+// that its id numbers, on a file description of its own. On the inherited
+// description it would stay as long as any process has that.
+func Open(fd int, o Options) (*Embedded, error) {
+	e, err := open(fd, o)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	lock, err := openLock(fd)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open store: %w", err), segment.Unmap())
-	}
-	return &Embedded{segment: segment, lock: lock}, nil
+	return e, nil
 }
 
-// fileLock is a lock between processes: an OFD write lock (fcntl(2)) on a file
-// description of this process alone. The kernel drops it when the last
-// descriptor of that description is closed, so at death at the latest. On the
-// inherited description it would stay held as long as any process has that.
-type fileLock int
-
-// noLock is the lock of a private store.
-const noLock fileLock = -1
-
-func openLock(fd int) (fileLock, error) {
+func open(fd int, o Options) (*Embedded, error) {
+	s, err := shm.Open(fd, magic, 0)
+	if err != nil {
+		return nil, err
+	}
+	e, err := newEmbedded(s)
+	if err != nil {
+		return nil, errors.Join(err, s.Unmap())
+	}
 	own, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return noLock, os.NewSyscallError("open /proc/self/fd", err)
+		return nil, errors.Join(os.NewSyscallError("open /proc/self/fd", err), s.Unmap())
 	}
-	return fileLock(own), nil
+	e.close = func() error { return os.NewSyscallError("close", unix.Close(own)) }
+	e.alive = func(id uint64) bool { return id == e.id || held(own, id) }
+	e.onBusy = o.Busy
+	id := o.ID
+	if id == 0 {
+		id = e.m.add(hNextID, 1) - 1
+	}
+	if err := claim(own, id); err != nil {
+		return nil, errors.Join(err, e.close(), s.Unmap())
+	}
+	e.identify(id)
+	if err := e.reserve(own); err != nil {
+		return nil, errors.Join(err, e.close(), s.Unmap())
+	}
+	return e, nil
 }
 
-func (l fileLock) acquire() error { return l.set(unix.F_WRLCK) }
-func (l fileLock) release() error { return l.set(unix.F_UNLCK) }
-
-func (l fileLock) set(kind int16) error {
-	if l == noLock {
-		return nil
-	}
-	for {
-		err := unix.FcntlFlock(uintptr(l), unix.F_OFD_SETLKW, &unix.Flock_t{Type: kind})
-		if err != unix.EINTR {
-			return os.NewSyscallError("fcntl F_OFD_SETLKW", err)
-		}
-	}
+// byteOf gives the lock on the byte of an id.
+func byteOf(kind int16, id uint64) *unix.Flock_t {
+	return &unix.Flock_t{Type: kind, Start: int64(id), Len: 1}
 }
 
-func (l fileLock) close() error {
-	if l == noLock {
-		return nil
+func claim(fd int, id uint64) error {
+	if id == 0 || id > math.MaxInt64-1 {
+		return fmt.Errorf("id %d (want 1 to 2^63-2)", id)
 	}
-	return os.NewSyscallError("close", unix.Close(int(l)))
+	err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, byteOf(unix.F_WRLCK, id))
+	if err == unix.EAGAIN || err == unix.EACCES {
+		return fmt.Errorf("id %d is another process': each needs its own", id)
+	}
+	return os.NewSyscallError("fcntl F_OFD_SETLK", err)
 }
 
-// boottime is CLOCK_BOOTTIME in nanoseconds: it goes on while the machine is
-// suspended, and nobody sets it.
-func boottime() int64 {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
-		panic("store: clock_gettime: " + err.Error()) // the clock is always there
+// held asks the kernel whether another description has the byte of an id
+// locked. When it cannot be asked the process counts as alive: nothing is
+// taken from the living.
+func held(fd int, id uint64) bool {
+	if id == 0 || id > math.MaxInt64-1 {
+		return false // no process has it
 	}
-	return now.Nano()
+	lock := byteOf(unix.F_WRLCK, id)
+	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, lock); err != nil {
+		return true
+	}
+	return lock.Type != unix.F_UNLCK
 }

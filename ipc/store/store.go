@@ -154,8 +154,8 @@ var (
 
 // Bounds, in bytes, of either store.
 const (
-	MaxKeyNext   = 4096
-	MaxValueNext = 1 << 20
-	MaxPlaces    = 1024 // of a semaphore
-	MaxEpochs    = 4096 // names of epochs
+	MaxKey    = 4096
+	MaxValue  = 1 << 20
+	MaxPlaces = 1024 // of a semaphore
+	MaxEpochs = 4096 // names of epochs
 )
