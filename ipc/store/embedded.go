@@ -25,6 +25,8 @@ type Embedded struct {
 	onBusy func(shard int, id uint64)
 	now    func() int64 // boottime
 
+	patience time.Duration // the constant, but for tests of recovery
+
 	waiting queues
 	closed  atomic.Bool
 	close   func() error
@@ -44,7 +46,7 @@ func newEmbedded(s *shm.Segment) (*Embedded, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	e := &Embedded{m: m, g: g, full: FullPolicy(m.get(hFull)), key0: m.get(hKey0), key1: m.get(hKey1), now: boottime}
+	e := &Embedded{m: m, g: g, full: FullPolicy(m.get(hFull)), key0: m.get(hKey0), key1: m.get(hKey1), now: boottime, patience: patience}
 	return e, nil
 }
 

@@ -53,9 +53,9 @@ func (e *Embedded) lockSlowly(sh, word int, mine uint64) error {
 			}
 			held |= 1
 		}
-		shm.Wait(&e.m[word], held, patience)
+		shm.Wait(&e.m[word], held, e.patience)
 		waited := time.Since(began)
-		if waited < patience || e.m.get(word) != held {
+		if waited < e.patience || e.m.get(word) != held {
 			continue
 		}
 		if !e.alive(held >> 1) {

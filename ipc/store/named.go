@@ -260,7 +260,7 @@ func (q *queues) enter(ctx context.Context, name string) (leave func(), err erro
 	}
 	line.users++
 	q.mu.Unlock()
-	leave = func() {
+	out := func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		if line.users--; line.users == 0 {
@@ -269,9 +269,9 @@ func (q *queues) enter(ctx context.Context, name string) (leave func(), err erro
 	}
 	select {
 	case <-line.turn:
-		return func() { line.turn <- struct{}{}; leave() }, nil
+		return func() { line.turn <- struct{}{}; out() }, nil
 	case <-ctx.Done():
-		leave()
+		out()
 		return nil, ctx.Err()
 	}
 }
