@@ -1,0 +1,68 @@
+//go:build unix
+
+package snapshot
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// hold marks a new file as one that somebody writes: flock(2) goes with the
+// last descriptor, so at the death of the process at the latest.
+func hold(f *os.File) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	if err := c.Control(func(fd uintptr) { failed = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
+		return err
+	}
+	if errors.Is(failed, unix.EWOULDBLOCK) {
+		return errors.New("another process takes the new file away: it saves to the same path")
+	}
+	if errors.Is(failed, unix.ENOTSUP) || errors.Is(failed, unix.ENOLCK) || errors.Is(failed, unix.ENOSYS) {
+		return nil // the file system has none: what is left there stays
+	}
+	return os.NewSyscallError("flock", failed)
+}
+
+// sweep removes the new files of processes that died over them: those with the
+// prefix, a number and the suffix. What cannot be removed stays: it is in
+// nobody's way.
+func sweep(folder, prefix, suffix string) {
+	names, err := os.ReadDir(folder)
+	if err != nil {
+		return
+	}
+	for _, n := range names {
+		number, begins := strings.CutPrefix(n.Name(), prefix)
+		number, ends := strings.CutSuffix(number, suffix)
+		if _, err := strconv.ParseUint(number, 10, 64); !begins || !ends || err != nil || !n.Type().IsRegular() {
+			continue
+		}
+		path := filepath.Join(folder, n.Name())
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+		if err != nil {
+			continue
+		}
+		if unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) == nil {
+			_ = os.Remove(path)
+		}
+		_ = unix.Close(fd)
+	}
+}
+
+// syncFolder makes the renaming last.
+func syncFolder(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
