@@ -13,23 +13,33 @@ import (
 )
 
 // hold marks a new file as one that somebody writes: flock(2) goes with the
-// last descriptor, so at the death of the process at the latest.
-func hold(f *os.File) error {
+// last descriptor, so at the death of the process at the latest. It says
+// whether the file still has its name; from then on it keeps it.
+func hold(f *os.File) (held bool, err error) {
 	c, err := f.SyscallConn()
 	if err != nil {
-		return err
+		return false, err
 	}
-	var failed error
-	if err := c.Control(func(fd uintptr) { failed = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
-		return err
+	var lock error
+	if err := c.Control(func(fd uintptr) { lock = unix.Flock(int(fd), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
+		return false, err
 	}
-	if errors.Is(failed, unix.EWOULDBLOCK) {
-		return errors.New("another process takes the new file away: it saves to the same path")
+	switch lock {
+	case unix.EWOULDBLOCK:
+		return false, nil
+	case nil, unix.ENOTSUP, unix.ENOLCK, unix.ENOSYS: // a file system without: what is left there stays
+	default:
+		return false, os.NewSyscallError("flock", lock)
 	}
-	if errors.Is(failed, unix.ENOTSUP) || errors.Is(failed, unix.ENOLCK) || errors.Is(failed, unix.ENOSYS) {
-		return nil // the file system has none: what is left there stays
+	named, err := os.Lstat(f.Name())
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
 	}
-	return os.NewSyscallError("flock", failed)
+	if err != nil {
+		return false, err
+	}
+	mine, err := f.Stat()
+	return err == nil && os.SameFile(named, mine), err
 }
 
 // sweep removes the new files of processes that died over them: those with the

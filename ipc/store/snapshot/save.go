@@ -33,7 +33,7 @@ func save(ctx context.Context, path string, s store.Store) error {
 	folder, name := filepath.Split(path)
 	folder = filepath.Clean(folder)
 	sweep(folder, "."+name+".", ".tmp")
-	f, err := os.CreateTemp(folder, "."+name+".*.tmp") // O_EXCL, 0600
+	f, err := create(folder, name)
 	if err != nil {
 		return err
 	}
@@ -72,11 +72,28 @@ func target(path string) (string, error) {
 	return path, nil
 }
 
+// create makes the new file. Between its making and the lock on it another
+// process that saves to the same path may take it for one that was left, and
+// remove it: then it is made again.
+func create(folder, name string) (*os.File, error) {
+	for {
+		f, err := os.CreateTemp(folder, "."+name+".*.tmp") // O_EXCL, 0600
+		if err != nil {
+			return nil, err
+		}
+		held, err := hold(f)
+		switch {
+		case err != nil:
+			return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
+		case held:
+			return f, nil
+		}
+		_ = f.Close() // nothing was written
+	}
+}
+
 // fill writes the snapshot down to the disk.
 func fill(ctx context.Context, f *os.File, s store.Store) error {
-	if err := hold(f); err != nil {
-		return err
-	}
 	if _, err := write(ctx, f, s, time.Now); err != nil {
 		return err
 	}
