@@ -42,6 +42,12 @@ func hold(f *os.File) (held bool, err error) {
 	return err == nil && os.SameFile(named, mine), err
 }
 
+// place gives a file that is on the disk its name, and closes it: in this
+// order, since the lock goes with the descriptor.
+func place(f *os.File, path string) error {
+	return errors.Join(os.Rename(f.Name(), path), f.Close())
+}
+
 // sweep removes the new files of processes that died over them: those with the
 // prefix, a number and the suffix. What cannot be removed stays: it is in
 // nobody's way.

@@ -37,11 +37,10 @@ func save(ctx context.Context, path string, s store.Store) error {
 	if err != nil {
 		return err
 	}
-	err = fill(ctx, f, s)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
+	if err := fill(ctx, f, s); err != nil {
+		return errors.Join(err, os.Remove(f.Name()), f.Close())
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
+	if err := place(f, path); err != nil {
 		return errors.Join(err, os.Remove(f.Name()))
 	}
 	return syncFolder(folder)
@@ -84,7 +83,7 @@ func create(folder, name string) (*os.File, error) {
 		held, err := hold(f)
 		switch {
 		case err != nil:
-			return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
+			return nil, errors.Join(err, os.Remove(f.Name()), f.Close())
 		case held:
 			return f, nil
 		}
