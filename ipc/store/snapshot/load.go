@@ -11,6 +11,12 @@ import (
 	"prefork/ipc/store"
 )
 
+// Target is what a snapshot needs of a store to be loaded into it: a
+// store.Store is one, and a client of a store can be.
+type Target interface {
+	Set(ctx context.Context, key string, value []byte, w store.Write) (version uint64, err error)
+}
+
 // Load sets every entry of a snapshot file that has not expired, and gives
 // how many. Entries of the store that are not in the file stay.
 //
@@ -18,7 +24,7 @@ import (
 // was set. os.ErrNotExist: there is no file. Any other error, such as ErrFull of
 // a store that is smaller than the one it was saved from, may come behind
 // entries that were set.
-func Load(ctx context.Context, path string, s store.Store) (entries int, err error) {
+func Load(ctx context.Context, path string, s Target) (entries int, err error) {
 	entries, err = loadFile(ctx, path, s)
 	if err != nil {
 		return entries, fmt.Errorf("load snapshot %s: %w", path, err)
@@ -26,7 +32,7 @@ func Load(ctx context.Context, path string, s store.Store) (entries int, err err
 	return entries, nil
 }
 
-func loadFile(ctx context.Context, path string, s store.Store) (entries int, err error) {
+func loadFile(ctx context.Context, path string, s Target) (entries int, err error) {
 	f, err := openFile(path)
 	if err != nil {
 		return 0, err
@@ -77,7 +83,7 @@ func CheckFile(ctx context.Context, path string) (Info, error) {
 // Read is Load from a reader. One that cannot seek, such as a pipe, is copied
 // to a temporary file that only its owner can read and that has no name any
 // more when the copying begins.
-func Read(ctx context.Context, r io.Reader, s store.Store) (entries int, err error) {
+func Read(ctx context.Context, r io.Reader, s Target) (entries int, err error) {
 	seeker, done, err := seekable(ctx, r)
 	if err != nil {
 		return 0, fmt.Errorf("read snapshot: %w", err)
@@ -91,7 +97,7 @@ func Read(ctx context.Context, r io.Reader, s store.Store) (entries int, err err
 }
 
 // apply reads twice: to verify, then to set.
-func apply(ctx context.Context, r io.ReadSeeker, s store.Store, now func() time.Time) (entries int, err error) {
+func apply(ctx context.Context, r io.ReadSeeker, s Target, now func() time.Time) (entries int, err error) {
 	begin, err := r.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return 0, err

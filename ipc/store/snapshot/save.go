@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"prefork/ipc/store"
 )
 
 // Save writes a snapshot to a file that only its owner can read, and replaces
@@ -18,14 +16,14 @@ import (
 //
 // The new file is written beside it, as ".NAME.NUMBER.tmp". One that a dead
 // process left there is removed.
-func Save(ctx context.Context, path string, s store.Store) error {
+func Save(ctx context.Context, path string, s Source) error {
 	if err := save(ctx, path, s); err != nil {
 		return fmt.Errorf("save snapshot %s: %w", path, err)
 	}
 	return nil
 }
 
-func save(ctx context.Context, path string, s store.Store) error {
+func save(ctx context.Context, path string, s Source) error {
 	path, err := target(path)
 	if err != nil {
 		return err
@@ -92,7 +90,7 @@ func create(folder, name string) (*os.File, error) {
 }
 
 // fill writes the snapshot down to the disk.
-func fill(ctx context.Context, f *os.File, s store.Store) error {
+func fill(ctx context.Context, f *os.File, s Source) error {
 	if _, err := write(ctx, f, s, time.Now); err != nil {
 		return err
 	}

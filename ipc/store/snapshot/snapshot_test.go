@@ -184,6 +184,31 @@ func TestDamagedEntryOfTheStoreDoesNotCostTheOthers(t *testing.T) {
 	}
 }
 
+func TestEntryThatNoStoreTakesIsNotWritten(t *testing.T) {
+	for _, s := range []snapshot.Source{
+		foreign{"k", make([]byte, store.MaxValue+1)},
+		foreign{string(make([]byte, store.MaxKey+1)), nil},
+	} {
+		if _, err := snapshot.Write(ctx, io.Discard, s); !errors.Is(err, store.ErrTooLarge) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
+// foreign is a server with one entry.
+type foreign struct {
+	key   string
+	value []byte
+}
+
+func (f foreign) Scan(context.Context, uint64, int) ([]string, uint64, error) {
+	return []string{f.key}, 0, nil
+}
+
+func (f foreign) Get(context.Context, string) (store.Entry, bool, error) {
+	return store.Entry{Value: f.value}, true, nil
+}
+
 func TestStoreThatIsTooSmallSaysSo(t *testing.T) {
 	big := store.Private(store.Config{Size: 4 << 20})
 	for i := range 300 {

@@ -19,13 +19,20 @@ const (
 	page   = 512      // keys of one Scan
 )
 
+// Source is what a snapshot needs of a store to be written: a store.Store is
+// one, and a client of a store can be.
+type Source interface {
+	Scan(ctx context.Context, cursor uint64, count int) (keys []string, next uint64, err error)
+	Get(ctx context.Context, key string) (e store.Entry, found bool, err error)
+}
+
 // Write writes a snapshot and gives the number of records. A key that Scan
 // gives twice is written twice.
-func Write(ctx context.Context, w io.Writer, s store.Store) (entries int, err error) {
+func Write(ctx context.Context, w io.Writer, s Source) (entries int, err error) {
 	return write(ctx, w, s, time.Now)
 }
 
-func write(ctx context.Context, w io.Writer, s store.Store, now func() time.Time) (entries int, err error) {
+func write(ctx context.Context, w io.Writer, s Source, now func() time.Time) (entries int, err error) {
 	o := &writer{w: bufio.NewWriterSize(w, buffer), begun: now()}
 	if err := o.sealed(header(o.begun)); err != nil {
 		return 0, fmt.Errorf("write snapshot: %w", err)
@@ -59,7 +66,7 @@ func write(ctx context.Context, w io.Writer, s store.Store, now func() time.Time
 }
 
 // scan leaves the cursor where it was when there is an error.
-func scan(ctx context.Context, s store.Store, cursor uint64) ([]string, uint64, error) {
+func scan(ctx context.Context, s Source, cursor uint64) ([]string, uint64, error) {
 	keys, next, err := s.Scan(ctx, cursor, page)
 	if err != nil {
 		return nil, cursor, err
@@ -78,7 +85,7 @@ type writer struct {
 // entry writes what the store has under a key, if it has it still. One that is
 // damaged in the store is nobody's to read any more, and left out: it must not
 // cost the others.
-func (o *writer) entry(ctx context.Context, s store.Store, key string, now func() time.Time) (written bool, err error) {
+func (o *writer) entry(ctx context.Context, s Source, key string, now func() time.Time) (written bool, err error) {
 	var e store.Entry
 	var found bool
 	err = patiently(ctx, func() (err error) {
@@ -90,6 +97,8 @@ func (o *writer) entry(ctx context.Context, s store.Store, key string, now func(
 		return false, nil
 	case err != nil || !found:
 		return false, err
+	case len(key) > store.MaxKey || len(e.Value) > store.MaxValue: // of a server with other bounds
+		return false, fmt.Errorf("entry %.64q: %w: key of %d, value of %d bytes", key, store.ErrTooLarge, len(key), len(e.Value))
 	}
 	h := head{tag: tagEntry, key: len(key), value: len(e.Value)}
 	if e.TTL > 0 {
