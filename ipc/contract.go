@@ -24,6 +24,7 @@ const (
 	EnvStopSignal   = "PREFORK_STOP_SIGNAL"   // with prefix: "SIGTERM"
 	EnvDrainTimeout = "PREFORK_DRAIN_TIMEOUT" // seconds, decimal: "30", "0.5"
 	EnvFDs          = "PREFORK_FDS"           // name:number,name:number,...
+	EnvStore        = "PREFORK_STORE"         // URL of the store for any Redis client; absent: there is none
 
 	// For the Go worker library.
 	EnvCell     = "PREFORK_CELL"      // this process' cell of the scoreboard; absent: it runs without one

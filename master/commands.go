@@ -49,6 +49,7 @@ func (m *master) do(c pool.Command) pool.Event {
 	case pool.Gone:
 		m.log.Info("generation gone", "gen", c.Generation)
 		delete(m.gens, c.Generation)
+		m.dropFronts()
 		memoryBack()
 	case pool.Finish:
 		m.finish(c)

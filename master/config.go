@@ -39,6 +39,9 @@ type Config struct {
 	Stderr      string // capture, inherit
 	StdinSocket bool
 
+	Store     Store
+	StoreFile string // snapshot of a store in memory; "" none
+
 	LogFormat string // text, json; "" text on a terminal or the journal, else json
 	LogLevel  string // trace, debug, info, warn, error
 

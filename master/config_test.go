@@ -92,6 +92,7 @@ func TestValidateLooksAtEveryField(t *testing.T) {
 		"Group":         func(c *master.Config) { c.Group = "g\x00" },
 		"Umask":         func(c *master.Config) { c.Umask = 0o1000 },
 		"Nice":          func(c *master.Config) { c.Nice = &nice },
+		"StoreFile":     func(c *master.Config) { c.StoreFile = "/srv/{slot}" },
 		"Stderr":        func(c *master.Config) { c.Stderr = "" },
 		"LogFormat":     func(c *master.Config) { c.LogFormat = "xml" },
 		"LogLevel":      func(c *master.Config) { c.LogLevel = "loud" },
@@ -103,9 +104,9 @@ func TestValidateLooksAtEveryField(t *testing.T) {
 		}
 		checked[field] = true
 	}
-	// Nothing can be wrong with a bool; limits are checked as they are parsed;
-	// the other two are about the config itself.
-	for _, free := range []string{"StdinSocket", "Rlimits", "Where", "WorkersText"} {
+	// Nothing can be wrong with a bool; limits and the store are checked as they
+	// are parsed; the other two are about the config itself.
+	for _, free := range []string{"StdinSocket", "Rlimits", "Store", "Where", "WorkersText"} {
 		checked[free] = true
 	}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[master.Config]()) {

@@ -53,6 +53,7 @@ func (c *Config) Validate() error {
 	v.counts()
 	v.times()
 	v.worker()
+	v.store()
 	return errors.Join(v.problems...)
 }
 
@@ -271,6 +272,7 @@ func (c Config) Unchangeable(next Config) error {
 	for _, k := range []struct{ key, old, new string }{
 		{"name", c.Name, next.Name},
 		{"control", cleanPath(c.Control), cleanPath(next.Control)},
+		{"store_file", cleanPath(c.StoreFile), cleanPath(next.StoreFile)},
 	} {
 		if k.old != k.new {
 			problems = append(problems, &Problem{
@@ -278,6 +280,9 @@ func (c Config) Unchangeable(next Config) error {
 				What: fmt.Sprintf("a reload cannot change it from %q to %q: that needs a restart", k.old, k.new),
 			})
 		}
+	}
+	if what, changed := c.Store.unchangeable(next.Store); changed {
+		problems = append(problems, &Problem{Keys: []string{"store"}, Where: next.place("store"), What: what})
 	}
 	return errors.Join(problems...)
 }

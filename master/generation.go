@@ -19,6 +19,7 @@ type generation struct {
 	places []sockets.Place // Open is set in each
 	ids    identity
 	base   []string // the environment that all its workers share
+	front  *front   // the way to the store for programs that are not Go workers; nil: none
 }
 
 // core gives the part of a configuration that decisions need.
@@ -60,10 +61,15 @@ func (m *master) prepare(number int, cfg Config) (*generation, error) {
 	if err != nil {
 		return nil, cfg.at("listen", err)
 	}
+	front, err := m.store.frontFor(id)
+	if err != nil {
+		return nil, err
+	}
 	if err := m.bind(plan.Set); err != nil {
+		m.dropFronts()
 		return nil, cfg.at("listen", err)
 	}
-	g := &generation{number: number, cfg: cfg, places: plan.Set, ids: id}
+	g := &generation{number: number, cfg: cfg, places: plan.Set, ids: id, front: front}
 	g.base = g.environment(m.env)
 	return g, nil
 }
@@ -173,6 +179,11 @@ func (g *generation) environment(inherited []string) []string {
 		if accept[i] == "" {
 			accept[i] = g.cfg.Accept
 		}
+	}
+	if g.front != nil {
+		env = append(env, ipc.EnvStore+"="+g.front.url())
+	} else if g.cfg.Store.Kind == StoreBackend {
+		env = append(env, ipc.EnvStore+"="+g.cfg.Store.URL)
 	}
 	return append(env,
 		ipc.EnvListenFDs+"="+strconv.Itoa(len(g.places)),

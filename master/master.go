@@ -12,7 +12,6 @@ import (
 
 	"prefork/ipc/notify"
 	"prefork/ipc/scoreboard"
-	"prefork/ipc/store"
 	"prefork/master/control"
 	"prefork/master/internal/pool"
 	"prefork/sockets"
@@ -91,10 +90,9 @@ type master struct {
 	server *server
 
 	board   *scoreboard.Board
-	store   *store.Segment // nil: not yet made
+	store   sharedStore
 	folder  notifyFolder
 	devnull int // opened for reading; a worker's stdin
-	idBase  uint64
 	up      upward
 	control string // path of the control socket; "" none
 	quick   bool   // a person at a terminal waits for the stop

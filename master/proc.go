@@ -23,6 +23,8 @@ type proc struct {
 	pid   int
 	since time.Time // of its spawn
 
+	storeID uint64 // its id in the store
+
 	pidfd    int
 	lifeline int // write end
 	cell     int // of the scoreboard; -1: none
@@ -188,4 +190,5 @@ func (m *master) release(p *proc) {
 	delete(m.procs, p.id)
 	delete(m.fresh, p.id)
 	delete(m.pids, p.pid)
+	delete(m.store.ids, p.storeID)
 }

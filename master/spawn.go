@@ -103,7 +103,9 @@ func (m *master) fork(p *proc, workers int) (err error) {
 	fds := []ipc.FD{
 		{Name: ipc.FDLifeline, Number: l.add(life)},
 		{Name: ipc.FDScoreboard, Number: l.add(m.board.FD())},
-		{Name: ipc.FDStore, Number: l.add(m.store.FD())},
+	}
+	if fd := m.store.fd(); fd >= 0 {
+		fds = append(fds, ipc.FD{Name: ipc.FDStore, Number: l.add(fd)})
 	}
 	if stderrRead >= 0 {
 		fds = append(fds, ipc.FD{Name: ipc.FDStderr, Number: l.add(stderrRead)})
@@ -124,7 +126,7 @@ func (m *master) fork(p *proc, workers int) (err error) {
 	if err := m.openNotify(p, &l); err != nil {
 		return err
 	}
-	id := m.idBase + uint64(p.id)
+	id := m.store.drawID()
 	if cell, ok := m.board.Alloc(p.slot, g.number, id); ok {
 		p.cell = cell
 		l.undo = append(l.undo, func() { m.board.Free(cell) })
@@ -163,7 +165,8 @@ func (m *master) fork(p *proc, workers int) (err error) {
 	if err != nil {
 		return fmt.Errorf("fork: %w", explainFork(err))
 	}
-	p.pid = pid
+	p.pid, p.storeID = pid, id
+	m.store.ids[id] = p
 	p.notify.pid.Store(int32(pid))
 	m.procs[p.id], m.fresh[p.id] = p, p
 	m.memoryBound()

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"prefork/ipc/scoreboard"
-	"prefork/ipc/store"
 	"prefork/master/internal/pool"
 	"prefork/sockets"
 )
@@ -39,7 +38,6 @@ func (m *master) open() (code int, err error) {
 	m.memoryQuiet()
 	spareThreads(8)
 	m.procs, m.fresh, m.pids, m.gens = map[pool.ID]*proc{}, map[pool.ID]*proc{}, map[int]*proc{}, map[int]*generation{}
-	m.idBase = uint64(time.Now().UnixNano()) // never used twice: no master lives so shortly that its workers outrun the clock
 	m.inbox, m.calls = newInbox(), make(chan *call)
 	for _, entry := range os.Environ() {
 		if !ownVariable(entry) {
@@ -55,6 +53,9 @@ func (m *master) open() (code int, err error) {
 	if err := m.openControl(); err != nil {
 		return ExitRuntime, err
 	}
+	if err := m.store.open(m.cfg.Store, m.control); err != nil {
+		return ExitRuntime, err
+	}
 	if m.sockets, err = sockets.Passed(); err != nil {
 		return ExitRuntime, err
 	}
@@ -67,9 +68,6 @@ func (m *master) open() (code int, err error) {
 	}
 	m.gens[1], m.running = g, g
 	if m.board, err = scoreboard.Create(); err != nil {
-		return ExitRuntime, err
-	}
-	if m.store, err = store.Create(store.Config{}); err != nil {
 		return ExitRuntime, err
 	}
 	if m.poll, err = newPoller(); err != nil {
@@ -174,9 +172,7 @@ func (m *master) close() {
 	if m.devnull > 0 {
 		_ = unix.Close(m.devnull)
 	}
-	if m.store != nil {
-		_ = m.store.Close()
-	}
+	m.store.close()
 	if m.up.sender != nil {
 		// A message of a process that has ended cannot be attributed:
 		// sd_notify_barrier(3).

@@ -188,6 +188,12 @@ var settings = []*setting{
 		show:  func(c *master.Config) string { return strconv.FormatBool(c.StdinSocket) },
 	},
 	{
+		key: "store", arg: "SIZE|URL|none", def: "64MiB",
+		usage: "what all workers share: so much memory of this machine, reserved at its first use (64MiB?full=refuse refuses writes when it is full, instead of dropping what was not used for long), or a Redis or Valkey server (redis://HOST:PORT/0)",
+		parse: value(func(c *master.Config) *master.Store { return &c.Store }, master.ParseStore),
+		show:  func(c *master.Config) string { return quote(c.Store.String()) },
+	},
+	{
 		key: "control", arg: "PATH", def: "$RUNTIME_DIRECTORY/control.sock, else /run/prefork/NAME.sock for root, else $XDG_RUNTIME_DIR/prefork/NAME.sock",
 		usage: "control socket",
 		parse: text(func(c *master.Config) *string { return &c.Control }),

@@ -52,6 +52,14 @@ var wrong = []struct{ key, text, says string }{
 	{"nice", "20", `20 is out of bounds: want -20 to 19`},
 	{"stderr", "drop", `"drop" is not known: want capture or inherit`},
 	{"stdin_socket", "perhaps", `"perhaps" is no switch: want true or false`},
+	{"store", "64", `store of 64: want 256KiB to 1024GiB`},
+	{"store", "much", `store "much": want a size such as 64MiB`},
+	{"store", "64MiB?full=panic", `store "64MiB?full=panic": option "full=panic": want full=evict or full=refuse`},
+	{"store", "", `is empty: want a size such as 64MiB, a URL such as redis://127.0.0.1:6379/0, or none`},
+	{"store", "redis://", `"redis://" names no server: want a URL such as redis://127.0.0.1:6379/0`},
+	{"store", "redis://:se cret@host", `"redis://:***@host" holds a blank or a control character: want them percent-encoded`},
+	{"store", "Redis 7://a", `"Redis 7://a" holds a blank or a control character: want them percent-encoded`},
+	{"store", "://a", `"://a" has no scheme: want a URL such as redis://127.0.0.1:6379/0`},
 	{"control", "@abstract", `"@abstract" is an abstract address, which every user may connect to: want a path`},
 	{"log_format", "xml", `"xml" is not known: want text or json`},
 	{"log_level", "loud", `"loud" is not known: want trace, debug, info, warn or error`},
@@ -176,7 +184,7 @@ prefork: error: FILE:4: unknown key "tables"
 }
 
 func TestFlagsOfWhatIsNotThereYetAreUnknown(t *testing.T) {
-	for _, name := range []string{"hang-timeout", "request-timeout", "max-requests", "max-age", "max-rss", "admin", "store", "store-file"} {
+	for _, name := range []string{"hang-timeout", "request-timeout", "max-requests", "max-age", "max-rss", "admin", "store-file"} {
 		o := try(t, nil, "run", "--"+name, "1", "--", "app")
 		if o.code != 2 || firstLine(o.stderr) != "prefork: error: unknown flag --"+name {
 			t.Errorf("--%s: exit %d: %s", name, o.code, o.stderr)

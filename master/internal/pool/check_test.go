@@ -23,12 +23,16 @@ type checker struct {
 	tried     bool // one is under way
 	stopTold  bool
 	finished  bool
+
+	helpers map[pool.ID]bool // processes of helpers that have been started and have not ended
+	held    time.Duration    // the last kill of one that held a lock; -1: none
 }
 
 func newChecker() checker {
 	return checker{
 		workers: map[pool.ID]pool.Worker{}, told: map[pool.ID]bool{}, ended: map[pool.ID]bool{},
 		spawnedAt: map[[2]int]time.Duration{}, gone: map[int]bool{}, rolled: map[int]bool{},
+		helpers: map[pool.ID]bool{}, held: -1,
 	}
 }
 
@@ -72,9 +76,10 @@ func (c *checker) ends(ev pool.Event) {
 	case pool.SpawnFailed:
 		id = ev.ID
 	}
-	if _, ok := c.workers[id]; ok {
+	if _, ok := c.workers[id]; ok || c.helpers[id] {
 		c.ended[id] = true
 	}
+	delete(c.helpers, id)
 }
 
 // commands checks what came out: I3, I7, I8, I10.
@@ -163,7 +168,35 @@ func (c *checker) commands(s *pool.State, now time.Duration, ev pool.Event, list
 				breach("DESIGN 4: generation %d is gone twice", x.Generation)
 			}
 			c.gone[x.Generation] = true
+		case pool.StartHelper:
+			if c.stopTold && len(before) == 0 || c.helpers[x.ID] || c.ended[x.ID] {
+				breach("I11: helper process %d is started, with %d workers", x.ID, len(before))
+			}
+			for _, h := range s.Helpers() {
+				if h.Helper == x.Helper && h.ID != x.ID {
+					breach("I11: helper %d has process %d, and %d", x.Helper, h.ID, x.ID)
+				}
+			}
+			c.helpers[x.ID] = true
+		case pool.TellHelper:
+			c.helping(x.ID)
+		case pool.KillHelper:
+			c.helping(x.ID)
+		case pool.KillHolder:
+			if c.helpers[x.ID] {
+				c.helping(x.ID)
+			} else {
+				alive(x.ID)
+				c.told[x.ID] = true
+			}
+			if c.held >= 0 && now-c.held < time.Second {
+				breach("I12: %d is killed %v after another one", x.ID, now-c.held)
+			}
+			c.held = now
 		case pool.Finish:
+			if len(c.helpers) > 0 {
+				breach("I11: Finish with %d helpers", len(c.helpers))
+			}
 			if c.waiting || c.tried {
 				breach("DESIGN 4: Finish without a verdict (waiting: %v, running: %v)", c.waiting, c.tried)
 			}
@@ -172,6 +205,12 @@ func (c *checker) commands(s *pool.State, now time.Duration, ev pool.Event, list
 			}
 			c.finished = true
 		}
+	}
+}
+
+func (c *checker) helping(id pool.ID) {
+	if !c.helpers[id] {
+		breach("I10: a command names h%d, which is nobody", id)
 	}
 }
 

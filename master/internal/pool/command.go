@@ -66,6 +66,37 @@ type Finish struct {
 	Reason string
 }
 
+// StartHelper starts a helper's process. Answer: Spawned or SpawnFailed,
+// before the next outside event. Its Notified and Exited follow.
+type StartHelper struct {
+	ID     ID
+	Helper int
+}
+
+// TellHelper sends a helper the stop signal, KillHelper KILL.
+type (
+	TellHelper struct{ ID ID }
+	KillHelper struct{ ID ID }
+)
+
+// WatchHelper asks to be told when somebody waits for a helper. Answer:
+// HelperAsked, whenever that is.
+type WatchHelper struct{ Helper int }
+
+// LookAtHold asks who holds a lock of the store. Answer: Holding when it is
+// this process, else LetGo.
+type LookAtHold struct {
+	ID    ID
+	Shard int
+}
+
+// KillHolder kills a process that keeps a lock of the store.
+type KillHolder struct {
+	ID      ID
+	Shard   int
+	Stopped bool // it was in state T; else it had not let go in time
+}
+
 func (Spawn) command()        {}
 func (Tell) command()         {}
 func (Kill) command()         {}
@@ -81,3 +112,9 @@ func (Probe) command()        {}
 func (CloseSockets) command() {}
 func (Gone) command()         {}
 func (Finish) command()       {}
+func (StartHelper) command()  {}
+func (TellHelper) command()   {}
+func (KillHelper) command()   {}
+func (WatchHelper) command()  {}
+func (LookAtHold) command()   {}
+func (KillHolder) command()   {}

@@ -32,4 +32,7 @@
 //	     decides something: a respawn, a failed start, a failed reload, a seat
 //	     that stays empty.
 //	I10  no command names a worker whose end was recorded.
+//	I11  a helper has one process at a time; none is started once the last
+//	     worker has ended in a stop, and Finish comes after the last has ended.
+//	I12  of processes that hold a lock of the store one a second is killed.
 package pool

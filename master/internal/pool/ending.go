@@ -59,7 +59,7 @@ func (s *State) ended(w *worker, e end) {
 	if w.gen.leaving && !w.gen.closing() || s.stop.told {
 		return
 	}
-	if !w.live() && w.why != WhyItself && w.why != WhyDrain {
+	if !w.live() && w.why != WhyItself && w.why != WhyDrain && w.why != WhyHeld {
 		return // told: a scale-down, or a start that took too long (see overran)
 	}
 	if s.occupant(w.gen, w.slot) != nil {
@@ -67,6 +67,9 @@ func (s *State) ended(w *worker, e end) {
 	}
 	seat := s.seat(w.gen, w.slot)
 	seat.why = e.reason
+	if w.why == WhyHeld {
+		seat.why = killedHolding
+	}
 	if e.forGood && w.readyAt != never {
 		seat.forGood = true
 		return

@@ -90,18 +90,48 @@ type Probed struct {
 	Queued     bool // a connection waits to be accepted
 }
 
-func (Begin) event()       {}
-func (Tick) event()        {}
-func (Spawned) event()     {}
-func (SpawnFailed) event() {}
-func (Executed) event()    {}
-func (Notified) event()    {}
-func (Measured) event()    {}
-func (Exited) event()      {}
-func (ReloadAsked) event() {}
-func (Loaded) event()      {}
-func (LoadFailed) event()  {}
-func (Scale) event()       {}
-func (Stop) event()        {}
-func (Quit) event()        {}
-func (Probed) event()      {}
+// HelperAdded says that there is a helper to start, now or when it is asked
+// for. The caller numbers them; a number is never used twice.
+type HelperAdded struct {
+	Helper int
+	Config HelperConfig
+}
+
+// HelperDropped says that nobody can reach a helper any more.
+type HelperDropped struct{ Helper int }
+
+// HelperAsked answers WatchHelper, once: somebody waits for the helper.
+type HelperAsked struct{ Helper int }
+
+// Holding says that a process of the table is seen to hold a lock of the
+// store for which somebody has waited in vain; it also answers LookAtHold.
+type Holding struct {
+	ID      ID
+	Shard   int
+	Turn    uint64 // of the lock: another one, and it was let go meanwhile
+	Stopped bool   // the process is in state T
+}
+
+// LetGo answers LookAtHold: it holds the lock no more.
+type LetGo struct{ ID ID }
+
+func (Begin) event()         {}
+func (Tick) event()          {}
+func (Spawned) event()       {}
+func (SpawnFailed) event()   {}
+func (Executed) event()      {}
+func (Notified) event()      {}
+func (Measured) event()      {}
+func (Exited) event()        {}
+func (ReloadAsked) event()   {}
+func (Loaded) event()        {}
+func (LoadFailed) event()    {}
+func (Scale) event()         {}
+func (Stop) event()          {}
+func (Quit) event()          {}
+func (Probed) event()        {}
+func (HelperAdded) event()   {}
+func (HelperDropped) event() {}
+func (HelperAsked) event()   {}
+func (Holding) event()       {}
+func (LetGo) event()         {}

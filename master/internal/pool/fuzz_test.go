@@ -66,7 +66,7 @@ func (c *chance) worker() int {
 
 // step is one thing that happens; legal or not.
 func (c *chance) step() {
-	switch c.next(24) {
+	switch c.next(28) {
 	case 0, 1, 2, 3, 4:
 		c.exec("run %s", c.one("0s", "1ms", "10ms", "90ms", "500ms", "1s", "3s", "10s", "40s"))
 	case 5, 6, 7:
@@ -101,7 +101,30 @@ func (c *chance) step() {
 		}
 	case 23:
 		c.illegal()
+	case 24:
+		c.exec("helper %d", 1+c.next(3))
+		if c.next(8) == 0 {
+			c.exec("drop %d", 1+c.next(3))
+		}
+	case 25:
+		c.exec("ask %d", 1+c.next(3))
+		c.exec("helpers calm %s", c.one("ready=5ms", "", "ready=5ms exit=0@1s", "ready=5ms exit=1@10ms", "ready=5ms signal=9@50ms", "ready=5ms drain=never"))
+	case 26:
+		c.exec("holds %d %d %d%s", c.process(), c.next(2), c.next(3), c.one("", " stopped"))
+		c.exec("report")
+	case 27:
+		c.exec("h%d %s", c.process(), c.one("exit 0", "exit 1", "signal 9", "ready"))
 	}
+}
+
+// process is a worker or the process of a helper.
+func (c *chance) process() int {
+	for _, h := range c.world.pool.Helpers() {
+		if h.ID != 0 && c.next(2) == 0 {
+			return int(h.ID)
+		}
+	}
+	return c.worker()
 }
 
 // illegal are answers that nobody asked for.
@@ -138,6 +161,9 @@ func scenario(data []byte) (script []string, broken any) {
 	if c.next(4) > 0 {
 		c.exec("workers calm ready=10ms") // most have a start that works
 	}
+	if c.next(4) == 0 {
+		c.exec("helper 3 always")
+	}
 	c.exec("begin")
 	for len(c.data) > 0 && c.world.done == nil {
 		c.step()
@@ -149,7 +175,7 @@ func scenario(data []byte) (script []string, broken any) {
 		return c.script, nil
 	}
 	c.exec("stop")
-	c.exec("run 31100ms") // the longest delay and drain timeout
+	c.exec("run 41200ms") // the longest delay and drain timeout, and that of a helper
 	if c.world.done == nil {
 		panic("the stop does not end: " + c.world.table())
 	}
@@ -160,7 +186,7 @@ func scenario(data []byte) (script []string, broken any) {
 // what is wanted, whatever was before; and a reload then commits.
 func (c *chance) recovers() {
 	w := c.world
-	for _, line := range []string{"workers calm ready=10ms", "spawn good", "load good", "door empty"} {
+	for _, line := range []string{"workers calm ready=10ms", "helpers calm ready=5ms", "holds nobody", "spawn good", "load good", "door empty"} {
 		c.exec("%s", line)
 	}
 	if w.loading {

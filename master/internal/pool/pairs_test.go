@@ -80,7 +80,10 @@ func outside(id pool.ID) map[string][]pool.Event {
 		"Scale":       {pool.Scale{To: 1}, pool.Scale{By: 1}, pool.Scale{By: -9}},
 		"Stop":        {pool.Stop{}},
 		"Quit":        {pool.Quit{}},
-		"Probed":      {pool.Probed{}, pool.Probed{Generation: 1}, pool.Probed{Generation: 9}, pool.Probed{Unknown: true, Queued: true}},
+		"HelperAdded": {pool.HelperAdded{Helper: 1}}, "HelperDropped": {pool.HelperDropped{Helper: 1}}, "HelperAsked": {pool.HelperAsked{Helper: 1}},
+		"Holding": {pool.Holding{ID: id}, pool.Holding{ID: id, Stopped: true}, pool.Holding{ID: 99, Stopped: true}},
+		"LetGo":   {pool.LetGo{ID: id}},
+		"Probed":  {pool.Probed{}, pool.Probed{Generation: 1}, pool.Probed{Generation: 9}, pool.Probed{Unknown: true, Queued: true}},
 	}
 }
 

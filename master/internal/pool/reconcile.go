@@ -25,7 +25,9 @@ func (s *State) pass() {
 	s.judgeFirst()
 	s.judgeTrial()
 	s.killOverdue()
+	s.lookAtHolds()
 	s.watchDoors()
+	s.tendHelpers()
 	s.goOnStopping()
 	if s.phase == PhaseDone {
 		return
@@ -99,6 +101,8 @@ func (s *State) NextDeadline() time.Duration {
 			}
 		}
 	}
+	s.helperDeadlines(at)
+	s.holdDeadlines(at)
 	if s.phase == PhaseStopping && !s.stop.told {
 		if s.stop.door.state == doorOpen {
 			at(s.stop.delay)

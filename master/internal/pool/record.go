@@ -16,16 +16,23 @@ func (s *State) record(ev Event) {
 	case Spawned:
 		if w := s.worker(ev.ID); w != nil {
 			w.pid = ev.PID
+		} else if h := s.helperOf(ev.ID); h != nil {
+			h.pid = ev.PID
 		}
 	case SpawnFailed:
 		if w := s.worker(ev.ID); w != nil {
 			s.ended(w, end{reason: ev.Reason, own: true})
+		} else if h := s.helperOf(ev.ID); h != nil {
+			s.helperEnded(h, end{reason: ev.Reason, own: true}, true)
 		}
 	case Executed:
 		if w := s.worker(ev.ID); w != nil && w.executed == never {
 			w.executed = s.now
 		}
 	case Notified:
+		if h := s.helperOf(ev.ID); h != nil && ev.Ready {
+			s.helperReady(h)
+		}
 		s.notified(ev)
 	case Measured:
 		for id, cpu := range ev.CPU {
@@ -36,6 +43,8 @@ func (s *State) record(ev Event) {
 	case Exited:
 		if w := s.worker(ev.ID); w != nil {
 			s.ended(w, endOf(ev))
+		} else if h := s.helperOf(ev.ID); h != nil {
+			s.helperEnded(h, endOf(ev), ev.Code != 0 || ev.Signal != 0)
 		}
 	case ReloadAsked:
 		s.reloadAsked()
@@ -51,6 +60,16 @@ func (s *State) record(ev Event) {
 		s.quit()
 	case Probed:
 		s.probed(ev)
+	case HelperAdded:
+		s.addHelper(ev)
+	case HelperDropped:
+		s.dropHelper(ev.Helper)
+	case HelperAsked:
+		s.helperAsked(ev.Helper)
+	case Holding:
+		s.holding(ev)
+	case LetGo:
+		s.letGo(ev.ID)
 	default:
 		panic(fmt.Sprintf("pool: unknown event %T", ev))
 	}

@@ -21,6 +21,10 @@ import (
 //	door empty|handshakes|queued|unknown...
 //	begin, reload, scale N|+N|-N, stop, quit
 //	wN ready|golib|hello|stopping|extend DUR|executed|exit CODE [DETAIL]|signal N|cpu DUR
+//	helper N [always]     there is a helper, with a start and a drain timeout of 10 s; drop N, ask N
+//	helpers KEY=VALUE...  how its processes behave, as workers; `helpers calm` begins anew
+//	holds N LOCK TURN [stopped], holds nobody
+//	                      what a look at a lock finds; `report` tells it to the pool
 //	run DUR               lets time pass
 //	repeat N LINE
 //	name [N]              the worker that a table test is about: the next one, or wN
@@ -44,7 +48,11 @@ func (w *world) exec(line string) error {
 			w.spawns = ""
 		}
 	case "workers":
-		err = w.setWorkers(f[1:])
+		err = w.setWorkers(&w.born, f[1:])
+	case "helpers":
+		err = w.setWorkers(&w.helpers, f[1:])
+	case "helper", "drop", "ask", "holds", "report":
+		err = w.helperLine(f)
 	case "door":
 		w.door = pool.Probed{}
 		for _, x := range f[1:] {
@@ -109,7 +117,7 @@ func (w *world) exec(line string) error {
 	case "trace":
 		w.trace = true
 	default:
-		if !strings.HasPrefix(f[0], "w") {
+		if !strings.HasPrefix(f[0], "w") && !strings.HasPrefix(f[0], "h") {
 			return fmt.Errorf("unknown line %q", line)
 		}
 		err = w.workerEvent(f, rest)
@@ -206,8 +214,36 @@ func (w *world) setLoad(list []string, rest string) error {
 	return nil
 }
 
-func (w *world) setWorkers(list []string) error {
-	b := &w.born
+// helperLine carries out a line about helpers or about locks of the store.
+func (w *world) helperLine(f []string) error {
+	var n [3]int
+	for i := range n {
+		if len(f) > i+1 && f[1] != "nobody" && i < len(f)-1 {
+			if v, err := strconv.Atoi(f[i+1]); err == nil {
+				n[i] = v
+			}
+		}
+	}
+	switch f[0] {
+	case "helper":
+		w.step(pool.HelperAdded{Helper: n[0], Config: pool.HelperConfig{
+			Always: f[len(f)-1] == "always", StartTimeout: 10 * time.Second, DrainTimeout: 10 * time.Second,
+		}})
+	case "drop":
+		w.step(pool.HelperDropped{Helper: n[0]})
+	case "ask":
+		w.step(pool.HelperAsked{Helper: n[0]})
+	case "holds":
+		w.holder = pool.Holding{ID: pool.ID(n[0]), Shard: n[1], Turn: uint64(n[2]), Stopped: f[len(f)-1] == "stopped"}
+		return nil
+	case "report":
+		w.step(w.holder)
+	}
+	w.run(w.now)
+	return nil
+}
+
+func (w *world) setWorkers(b *behaviour, list []string) error {
 	for _, x := range list {
 		key, value := keyValue(x)
 		var err error

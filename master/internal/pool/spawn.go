@@ -16,6 +16,8 @@ func (s *State) seats(g *generation) int {
 	switch {
 	case s.stop.told, s.phase == PhaseStopping && !s.stop.keep:
 		return 0 // I7
+	case s.waitsForHelper():
+		return 0
 	case g == s.trial:
 		return g.batch()
 	case g == s.running, g.closing() && !g.rolledBack:

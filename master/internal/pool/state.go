@@ -38,6 +38,7 @@ const (
 	WhyItself   = "its own wish"
 	WhyStart    = "start timeout"
 	WhyDrain    = "drain timeout"
+	WhyHeld     = "held the store's lock"
 )
 
 // never is a deadline that does not come.
@@ -63,6 +64,10 @@ type State struct {
 	waiting      bool // a reload was asked for and has not begun
 	loading      bool // Load is out, its answer not yet in
 	waitSaid     bool // Waits was emitted for the one that waits
+
+	helpers  []*helper
+	holds    []hold
+	heldKill time.Duration // before it no other process is killed for holding a lock
 
 	lastReady time.Duration // the last instant at which a worker was ready
 	stop      stopping
@@ -156,6 +161,7 @@ type stopping struct {
 	keep   bool // the pool is kept at its count until the workers are told
 	told   bool
 	hurry  bool
+	quit   bool
 }
 
 // Step records an event and returns what follows from it. now never goes

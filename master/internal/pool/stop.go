@@ -30,8 +30,12 @@ func (s *State) quit() {
 		s.stop.told = true
 		s.emit(CloseSockets{0})
 	}
+	s.stop.quit = true
 	for _, w := range s.workers {
 		s.kill(w, WhyStop)
+	}
+	for _, h := range s.helpers {
+		s.killHelper(h, "")
 	}
 }
 
@@ -69,7 +73,7 @@ func (s *State) goOnStopping() {
 	if !st.told && (st.door.state == doorEmpty || st.hurry) {
 		s.tellAll()
 	}
-	if st.told && len(s.workers) == 0 {
+	if st.told && len(s.workers) == 0 && s.helpersGone() {
 		s.phase = PhaseDone
 		s.emit(Finish{st.code, st.reason})
 	}

@@ -24,6 +24,10 @@ type world struct {
 	door   pool.Probed // what a Probe finds
 	born   behaviour   // of workers that are spawned from now on
 
+	helpers behaviour // of helpers' processes that are started from now on
+	asks    map[int]bool
+	holder  pool.Holding // what a look at a lock finds; ID 0: nobody
+
 	procs   map[pool.ID]*proc
 	agenda  []appointment
 	seq     int
@@ -69,6 +73,7 @@ type proc struct {
 	told   bool
 	killed bool
 	dead   bool
+	helper bool
 }
 
 type appointment struct {
@@ -83,9 +88,11 @@ func newWorld() *world {
 			Workers: 2, Ready: pool.Notify, StartTimeout: 30 * time.Second, DrainTimeout: 30 * time.Second,
 			Settle: pool.SettleAuto, Surge: func(n int) int { return n }, StartParallel: 8,
 		},
-		born:  calm,
-		procs: map[pool.ID]*proc{},
-		check: newChecker(),
+		born:    calm,
+		helpers: behaviour{hello: -1, ready: 5 * time.Millisecond, stopping: -1, exit: -1, drain: 5 * time.Millisecond},
+		asks:    map[int]bool{},
+		procs:   map[pool.ID]*proc{},
+		check:   newChecker(),
 	}
 }
 
@@ -181,10 +188,7 @@ func (w *world) do(c pool.Command) pool.Event {
 		w.tell(c.ID)
 	case pool.Kill:
 		w.log("kill w%d", c.ID)
-		if p := w.procs[c.ID]; p != nil && !p.killed && !w.undying {
-			p.killed = true
-			w.at(w.now+time.Millisecond, func() { w.exit(c.ID, 0, 9) })
-		}
+		w.kill(c.ID)
 	case pool.Measure:
 		m := pool.Measured{CPU: map[pool.ID]time.Duration{}}
 		for _, id := range c.IDs {
@@ -230,6 +234,41 @@ func (w *world) do(c pool.Command) pool.Event {
 		w.log("close sockets of %s", sockets(c.Generation))
 	case pool.Gone:
 		w.log("gone gen %d", c.Generation)
+	case pool.StartHelper:
+		w.latest = c.ID
+		w.log("start helper %d as h%d", c.Helper, c.ID)
+		if w.spawns != "" {
+			return pool.SpawnFailed{ID: c.ID, Reason: w.spawns}
+		}
+		born := w.born
+		w.born = w.helpers
+		w.spawn(c.ID)
+		w.born = born
+		w.procs[c.ID].helper = true
+		w.pids++
+		return pool.Spawned{ID: c.ID, PID: 1000 + w.pids}
+	case pool.TellHelper:
+		w.log("tell h%d", c.ID)
+		w.tell(c.ID)
+	case pool.KillHelper:
+		w.log("kill h%d", c.ID)
+		w.kill(c.ID)
+	case pool.WatchHelper:
+		w.log("watch for helper %d", c.Helper)
+		w.asks[c.Helper] = true
+	case pool.LookAtHold:
+		w.log("look at lock %d, held by %d", c.Shard, c.ID)
+		if h := w.holder; h.ID == c.ID && h.Shard == c.Shard {
+			return h
+		}
+		return pool.LetGo{ID: c.ID}
+	case pool.KillHolder:
+		how := "has not let go"
+		if c.Stopped {
+			how = "is stopped"
+		}
+		w.log("kill %d, which holds lock %d and %s", c.ID, c.Shard, how)
+		w.kill(c.ID)
 	case pool.Finish:
 		if c.Reason == "" {
 			w.log("finish %d", c.Code)
@@ -308,7 +347,7 @@ func (w *world) notify(n pool.Notified) {
 	if said == nil {
 		said = []string{"a datagram"}
 	}
-	w.log("  w%d says %s", n.ID, strings.Join(said, " "))
+	w.log("  %s says %s", w.name(n.ID), strings.Join(said, " "))
 	w.step(n)
 }
 
@@ -331,20 +370,35 @@ func (w *world) tell(id pool.ID) {
 	}
 }
 
+func (w *world) kill(id pool.ID) {
+	if p := w.procs[id]; p != nil && !p.killed && !w.undying {
+		p.killed = true
+		w.at(w.now+time.Millisecond, func() { w.exit(id, 0, 9) })
+	}
+}
+
 // exit ends a process, once.
 func (w *world) exit(id pool.ID, code, signal int) {
 	p := w.procs[id]
 	if p == nil || p.dead {
 		return
 	}
+	name := w.name(id)
 	p.dead = true
 	delete(w.procs, id)
 	if signal != 0 {
-		w.log("  w%d ends by signal %d", id, signal)
+		w.log("  %s ends by signal %d", name, signal)
 	} else {
-		w.log("  w%d ends with status %d", id, code)
+		w.log("  %s ends with status %d", name, code)
 	}
 	w.step(pool.Exited{ID: id, Code: code, Signal: signal})
+}
+
+func (w *world) name(id pool.ID) string {
+	if p := w.procs[id]; p != nil && p.helper {
+		return fmt.Sprintf("h%d", id)
+	}
+	return fmt.Sprintf("w%d", id)
 }
 
 // table is the state in one line.
@@ -388,6 +442,20 @@ func (w *world) table() string {
 			fmt.Fprintf(&b, " | slot %d empty until %s (%s)", e.Slot, short(e.Until), e.Why)
 		default:
 			fmt.Fprintf(&b, " | slot %d empty", e.Slot)
+		}
+	}
+	for _, h := range w.pool.Helpers() {
+		state := []string{"resting", "starting", "ready", "draining", "killing"}[h.State]
+		fmt.Fprintf(&b, " | helper %d", h.Helper)
+		if h.ID != 0 {
+			fmt.Fprintf(&b, " h%d", h.ID)
+		}
+		b.WriteString(" " + state)
+		if h.Until >= 0 {
+			fmt.Fprintf(&b, " until %s", short(h.Until))
+		}
+		if h.Why != "" {
+			fmt.Fprintf(&b, " (%s)", h.Why)
 		}
 	}
 	return b.String()
