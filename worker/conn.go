@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"prefork/ipc/scoreboard"
 )
 
 // duplex is what *net.TCPConn and *net.UnixConn have in common. io.ReaderFrom
@@ -39,6 +41,9 @@ type conn struct {
 	armed     atomic.Int64 // when the write deadline was last moved on
 	deadlines atomic.Bool  // somebody else has set a write deadline: progress is theirs
 
+	serving atomic.Bool        // the handler of a request of HTTP/1 runs
+	request scoreboard.Request // that one's account
+
 	closed sync.Once
 	prev   *conn // guarded by set.mu
 	next   *conn // guarded by set.mu
@@ -55,6 +60,7 @@ func now() int64 { return int64(time.Since(start)) }
 func (c *conn) Read(p []byte) (int, error) {
 	for {
 		n, err := c.duplex.Read(p)
+		c.countRead(int64(n))
 		if n > 0 && http.ConnState(c.state.Load()) != http.StateActive {
 			c.read.Store(now())
 		}
@@ -97,19 +103,20 @@ func (c *conn) remember(t time.Time) {
 // writeChunk is how much must go out within one progress deadline.
 const writeChunk = 64 << 10
 
-// Write moves the deadline on before each piece: a client that takes
-// something now and then is served for ever, one that takes nothing is not.
+// Write writes by pieces, so that what goes out is seen while it does, and
+// moves the deadline on before each: a client that takes something now and
+// then is served for ever, one that takes nothing is not.
 func (c *conn) Write(p []byte) (int, error) {
-	if c.progress == 0 || c.deadlines.Load() {
-		return c.duplex.Write(p)
-	}
 	for done := 0; ; {
-		c.moveOn()
+		if c.progress != 0 && !c.deadlines.Load() {
+			c.moveOn()
+		}
 		piece := p[done:]
 		if len(piece) > writeChunk {
 			piece = piece[:writeChunk]
 		}
 		n, err := c.duplex.Write(piece)
+		c.countWritten(int64(n))
 		done += n
 		if err != nil || done == len(p) {
 			return done, err
@@ -117,16 +124,13 @@ func (c *conn) Write(p []byte) (int, error) {
 	}
 }
 
-// ReadFrom keeps sendfile(2) and splice(2), piece by piece. net looks through
-// one io.LimitedReader only (net/sendfile.go), so that of the caller is
-// replaced, not wrapped.
+// ReadFrom keeps sendfile(2) and splice(2), piece by piece, so that what goes
+// out is seen while it does. net looks through one io.LimitedReader only
+// (net/sendfile.go), so that of the caller is replaced, not wrapped.
 func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 	to, ok := c.duplex.(io.ReaderFrom)
 	if !ok {
 		return io.Copy(writer{c}, r)
-	}
-	if c.progress == 0 || c.deadlines.Load() {
-		return to.ReadFrom(r)
 	}
 	var done int64
 	limit := int64(-1)
@@ -135,12 +139,15 @@ func (c *conn) ReadFrom(r io.Reader) (int64, error) {
 		r, limit = lr.R, lr.N
 	}
 	for limit != 0 {
-		c.moveOn()
+		if c.progress != 0 && !c.deadlines.Load() {
+			c.moveOn()
+		}
 		piece := int64(16 * writeChunk)
 		if limited {
 			piece = min(piece, limit)
 		}
 		n, err := to.ReadFrom(&io.LimitedReader{R: r, N: piece})
+		c.countWritten(n)
 		done += n
 		if limited {
 			limit -= n
@@ -200,6 +207,9 @@ func (c *conn) Close() error {
 
 // enter records the state that net/http reports.
 func (c *conn) enter(s http.ConnState) {
+	if s == http.StateHijacked && c.serving.Load() {
+		c.request.Answer()
+	}
 	if s != http.StateActive {
 		c.read.Store(0)
 		c.since.Store(now())

@@ -26,6 +26,7 @@ func newServing(w *Worker, srv *http.Server) (*serving, error) {
 		s.tls = len(c.Certificates) > 0 || c.GetCertificate != nil || c.GetConfigForClient != nil
 	}
 	s.hookState()
+	s.hookContext()
 	s.hookHandler()
 	return s, s.separateStreams()
 }
@@ -54,14 +55,12 @@ func (s *serving) hookHandler() {
 	}
 	w := s.w
 	s.srv.Handler = http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		w.cell.AddRequests(1)
-		w.cell.Touch()
 		if w.isDraining() {
 			rw.Header().Set("Connection", "close")
-			theirs.ServeHTTP(rw, r)
+			w.counted(theirs, rw, r)
 			return
 		}
-		theirs.ServeHTTP(rw, r)
+		w.counted(theirs, rw, r)
 		if w.isDraining() {
 			rw.Header().Set("Connection", "close")
 		}

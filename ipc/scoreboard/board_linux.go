@@ -4,7 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"time"
+
+	"golang.org/x/sys/unix"
 
 	"prefork/ipc/shm"
 )
@@ -16,25 +17,33 @@ var ErrBadCell = errors.New("scoreboard: bad cell")
 // Board is the master's side. It is for one goroutine.
 type Board struct {
 	segment *shm.Segment
-	owners  map[int]owner         // by cell: who has it
+	owners  map[int]*owner        // by cell: who has it
 	used    [MaxCells / 64]uint64 // a bit a cell; what the segment says of it is never read
 	high    int                   // one more than the highest used cell
+
+	ended   map[int]*Totals // by slot: of processes whose cells were taken back
+	latency Histogram       // of the same
 }
 
-// owner is what the master wrote into a cell, from its own memory.
+// owner is what the master wrote into a cell, from its own memory, and what
+// it has read there.
 type owner struct {
 	slot, generation int
 	id               uint64
+
+	seen    Totals     // the most that it counted; Cut is 0 while it lives
+	latency *Histogram // likewise; nil: not yet read
 }
 
 // Create makes an empty scoreboard. It is sparse: a page of it costs memory
-// once one of its cells has been handed out.
+// once one of its cells has been handed out, and the back of a cell once its
+// worker has begun a request.
 func Create() (*Board, error) {
 	s, err := shm.Create("scoreboard", magic, segmentSize)
 	if err != nil {
 		return nil, fmt.Errorf("create scoreboard: %w", err)
 	}
-	return &Board{segment: s, owners: make(map[int]owner)}, nil
+	return &Board{segment: s, owners: make(map[int]*owner), ended: make(map[int]*Totals)}, nil
 }
 
 // FD gives the descriptor that workers inherit; it stays the board's.
@@ -57,15 +66,30 @@ func (b *Board) Alloc(slot, generation int, id uint64) (cell int, ok bool) {
 	if cell < 0 {
 		return 0, false
 	}
-	for i := range cellWords {
-		word(b.segment, cell, 8*i).Store(0)
-	}
+	b.clear(cell)
 	word(b.segment, cell, offPlace).Store(place(slot, generation))
 	word(b.segment, cell, offID).Store(id) // last: a cell with an id is complete
 	b.used[cell/64] |= 1 << (cell % 64)
-	b.owners[cell] = owner{slot, generation, id}
+	b.owners[cell] = &owner{slot: slot, generation: generation, id: id}
 	b.setHigh(max(b.high, cell+1))
 	return cell, true
+}
+
+// clear makes all of a cell zero. Its back is given to the kernel, so that it
+// takes no memory until it is written to: most cells of programs in other
+// languages never are. Seals forbid another size, not a hole
+// (memfd_create(2), fallocate(2)).
+func (b *Board) clear(cell int) {
+	for i := range frontWords {
+		word(b.segment, cell, 8*i).Store(0)
+	}
+	const hole = unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE
+	if unix.Fallocate(b.segment.FD(), hole, int64(back(cell)), backSize) == nil {
+		return
+	}
+	for i := 0; i < backSize; i += 8 {
+		b.segment.Word(back(cell) + i).Store(0)
+	}
 }
 
 func (b *Board) lowestFree() int {
@@ -77,12 +101,15 @@ func (b *Board) lowestFree() int {
 	return -1
 }
 
-// Free takes a cell back. Preconditions: Alloc gave it, and its process has
-// been reaped.
+// Free takes a cell back, and adds what its process counted to the totals of
+// its slot. Preconditions: Alloc gave it, and its process has been reaped or
+// never began.
 func (b *Board) Free(cell int) {
-	if _, ok := b.owners[cell]; !ok {
+	o, ok := b.owners[cell]
+	if !ok {
 		panic(fmt.Sprintf("scoreboard: free of cell %d, which is free", cell))
 	}
+	b.retire(cell, o)
 	word(b.segment, cell, offID).Store(0)
 	b.used[cell/64] &^= 1 << (cell % 64)
 	delete(b.owners, cell)
@@ -96,97 +123,66 @@ func (b *Board) Free(cell int) {
 	b.setHigh(high)
 }
 
+// retire reads a cell for the last time. Where it is bad, what was read before
+// has to do.
+func (b *Board) retire(cell int, o *owner) {
+	if snap, err := b.Read(cell); err == nil && snap.Requests > 0 {
+		o.seen.Cut = snap.InFlight
+		_, _ = b.Latency(cell) // a bad one leaves what was read before
+	}
+	if o.seen != (Totals{}) {
+		t := b.ended[o.slot]
+		if t == nil {
+			t = &Totals{}
+			b.ended[o.slot] = t
+		}
+		t.add(o.seen)
+	}
+	if o.latency != nil {
+		b.latency.Add(o.latency)
+	}
+}
+
+// Totals gives the counts of the whole pool: of the processes that have ended,
+// and of the others as of the last Read of their cells. They never go back.
+func (b *Board) Totals() Totals {
+	var sum Totals
+	for _, t := range b.ended {
+		sum.add(*t)
+	}
+	for _, o := range b.owners {
+		sum.add(o.seen)
+	}
+	return sum
+}
+
+// SlotTotals gives the same for the processes of one slot.
+func (b *Board) SlotTotals(slot int) Totals {
+	var sum Totals
+	if t := b.ended[slot]; t != nil {
+		sum = *t
+	}
+	for _, o := range b.owners {
+		if o.slot == slot {
+			sum.add(o.seen)
+		}
+	}
+	return sum
+}
+
+// LatencyTotals gives the latencies of the whole pool: of the processes that
+// have ended, and of the others as of the last Latency of their cells.
+func (b *Board) LatencyTotals() Histogram {
+	sum := b.latency
+	for _, o := range b.owners {
+		if o.latency != nil {
+			sum.Add(o.latency)
+		}
+	}
+	return sum
+}
+
 func (b *Board) setHigh(high int) {
 	b.high = high
 	b.segment.Word(offHigh).Store(uint64(high))
-}
-
-// Snapshot is a checked copy of one cell.
-type Snapshot struct {
-	Slot, Generation int    // as the master handed the cell out
-	ID               uint64 // the same
-	State            uint8  // a State constant
-
-	Connections int64 // open now
-	Accepted    int64 // since the process began, over all listeners
-	Requests    int64 // since the process began
-	// AcceptedBy counts by listener; the last one is all from MaxListeners on.
-	AcceptedBy [MaxListeners + 1]int64
-
-	LastActive time.Time // zero: nothing yet
-}
-
-// What is believed of a counter: an exabyte of requests is a lie, and nine of
-// them can be added without an overflow.
-const maxCount = 1 << 59
-
-// clockSlack is how far in the future a last activity may be.
-const clockSlack = int64(time.Second)
-
-// Read copies a cell and checks the copy. The error is of the kind
-// ErrBadCell when the worker, or another one, wrote nonsense into it.
-// Preconditions: Alloc gave the cell, and it was not freed.
-func (b *Board) Read(cell int) (Snapshot, error) {
-	o, ok := b.owners[cell]
-	if !ok {
-		panic(fmt.Sprintf("scoreboard: read of cell %d, which is free", cell))
-	}
-	snap, err := b.read(cell, o)
-	if err != nil {
-		return Snapshot{}, fmt.Errorf("%w %d of slot %d generation %d: %w", ErrBadCell, cell, o.slot, o.generation, err)
-	}
-	return snap, nil
-}
-
-func (b *Board) read(cell int, o owner) (Snapshot, error) {
-	// Each word is loaded once: a second look may see something else.
-	load := func(offset int) uint64 { return word(b.segment, cell, offset).Load() }
-	snap := Snapshot{Slot: o.slot, Generation: o.generation, ID: o.id}
-	if id := load(offID); id != o.id {
-		return snap, fmt.Errorf("id %#x, want %#x", id, o.id)
-	}
-	if p, want := load(offPlace), place(o.slot, o.generation); p != want {
-		return snap, fmt.Errorf("slot and generation %#x, want %#x", p, want)
-	}
-	state := load(offState)
-	if state > lastState {
-		return snap, fmt.Errorf("state %d (max %d)", state, lastState)
-	}
-	snap.State = uint8(state)
-	var err error
-	if snap.Connections, err = count("connections", load(offConnections), maxConnections); err != nil {
-		return snap, err
-	}
-	if snap.Requests, err = count("requests", load(offRequests), maxCount); err != nil {
-		return snap, err
-	}
-	for i := range snap.AcceptedBy {
-		if snap.AcceptedBy[i], err = count("accepted", load(offAccepted+8*i), maxCount); err != nil {
-			return snap, err
-		}
-		snap.Accepted += snap.AcceptedBy[i]
-	}
-	snap.LastActive, err = when(load(offLastActive))
-	return snap, err
-}
-
-// count takes a number of a cell that can be true.
-func count(what string, value uint64, most int64) (int64, error) {
-	n := int64(value)
-	if n < 0 || n > most {
-		return 0, fmt.Errorf("%d %s (want 0 to %d)", n, what, most)
-	}
-	return n, nil
-}
-
-// when gives the time of an instant on CLOCK_MONOTONIC.
-func when(value uint64) (time.Time, error) {
-	if value == 0 {
-		return time.Time{}, nil
-	}
-	now, age := time.Now(), monotonic()-int64(value)
-	if int64(value) < 0 || age < -clockSlack {
-		return time.Time{}, fmt.Errorf("last activity at %d ns, which is in the future", value)
-	}
-	return now.Add(-time.Duration(age)), nil
 }

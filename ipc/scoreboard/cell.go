@@ -1,6 +1,7 @@
 package scoreboard
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,13 +15,20 @@ type Cell struct {
 	index   int
 	id      uint64
 
-	state, connections, requests, lastActive *atomic.Uint64
-	accepted                                 [MaxListeners + 1]*atomic.Uint64
+	state, connections                  *atomic.Uint64
+	begun, ended, heartbeat, lastActive *atomic.Uint64
+	bytesIn, bytesOut, unlisted         *atomic.Uint64
+	accepted                            [MaxListeners + 1]*atomic.Uint64
+	places                              [Places]cellPlace
+	taken                               atomic.Uint32 // a bit a place; what the segment says of it is never read
 
-	// CLOCK_MONOTONIC at the moment `began`: Go's own monotonic clock is the
+	mu      sync.Mutex
+	without waiting // guarded by mu: requests that have no place
+
+	// CLOCK_MONOTONIC at the moment `start`: Go's own monotonic clock is the
 	// same one, without a name for its zero.
 	base  int64
-	began time.Time
+	start time.Time
 
 	// The mean of Share, kept for shareAge where many cells make it dear.
 	meanBits atomic.Uint64
@@ -33,12 +41,20 @@ func newCell(s *shm.Segment, index int, monotonic int64) *Cell {
 		segment: s, index: index, id: word(s, index, offID).Load(),
 		state:       word(s, index, offState),
 		connections: word(s, index, offConnections),
-		requests:    word(s, index, offRequests),
+		begun:       word(s, index, offBegun),
+		ended:       word(s, index, offEnded),
+		heartbeat:   word(s, index, offHeartbeat),
 		lastActive:  word(s, index, offLastActive),
-		base:        monotonic, began: time.Now(),
+		bytesIn:     word(s, index, offBytesIn),
+		bytesOut:    word(s, index, offBytesOut),
+		unlisted:    word(s, index, offUnlisted),
+		base:        monotonic, start: time.Now(),
 	}
 	for i := range c.accepted {
 		c.accepted[i] = word(s, index, offAccepted+8*i)
+	}
+	for i := range c.places {
+		c.places[i] = newCellPlace(s, placeAt(index, i))
 	}
 	return c
 }
@@ -66,22 +82,35 @@ func (c *Cell) AddAccepted(listener int) {
 	}
 }
 
-// AddRequests counts requests that were answered.
-func (c *Cell) AddRequests(n int) {
-	if c != nil {
-		c.requests.Add(uint64(int64(n)))
+// AddRead counts bytes that were read from a connection.
+func (c *Cell) AddRead(bytes int64) {
+	if c != nil && bytes > 0 {
+		c.bytesIn.Add(uint64(bytes))
 	}
 }
 
-// Touch says that the worker did something for a client just now.
-func (c *Cell) Touch() {
-	if c != nil {
-		c.lastActive.Store(uint64(c.now()))
+// AddWritten counts bytes that were written to a connection.
+func (c *Cell) AddWritten(bytes int64) {
+	if c != nil && bytes > 0 {
+		c.bytesOut.Add(uint64(bytes))
 	}
+}
+
+// Advance says that a request has advanced just now: bytes of it were read or
+// written. Begin and End say so themselves.
+func (c *Cell) Advance() {
+	if c != nil {
+		c.advance(c.now())
+	}
+}
+
+func (c *Cell) advance(now int64) {
+	c.heartbeat.Add(1)
+	c.lastActive.Store(uint64(now))
 }
 
 // now is CLOCK_MONOTONIC in nanoseconds, without a system call.
-func (c *Cell) now() int64 { return c.base + int64(time.Since(c.began)) }
+func (c *Cell) now() int64 { return c.base + int64(time.Since(c.start)) }
 
 // Connections gives the worker's own count of open connections.
 func (c *Cell) Connections() int64 {

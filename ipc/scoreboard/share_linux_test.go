@@ -68,12 +68,3 @@ func BenchmarkShare(b *testing.B) {
 		})
 	}
 }
-
-func BenchmarkTouchAndCount(b *testing.B) {
-	board := create(b)
-	c := ready(b, board, 0, 1, 0)
-	for b.Loop() {
-		c.AddRequests(1)
-		c.Touch()
-	}
-}
