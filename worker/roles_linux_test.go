@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -86,6 +87,24 @@ func site(w *worker.Worker) http.Handler {
 		<-w.Draining()
 		_, _ = io.WriteString(rw, "data: last\n\n")
 	})
+	m.HandleFunc("GET /panic", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	// A line of the body becomes a line of the answer, at once.
+	m.HandleFunc("POST /lines", func(rw http.ResponseWriter, r *http.Request) {
+		rc := http.NewResponseController(rw)
+		if r.ProtoMajor == 1 {
+			end(rc.EnableFullDuplex())
+		}
+		end(rc.Flush())
+		for in := bufio.NewReader(r.Body); ; {
+			line, err := in.ReadString('\n')
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(rw, line)
+			end(rc.Flush())
+		}
+	})
+	m.HandleFunc("GET /file", func(rw http.ResponseWriter, r *http.Request) { http.ServeFile(rw, r, os.Args[0]) })
 	m.HandleFunc("GET /hijack", func(rw http.ResponseWriter, _ *http.Request) {
 		c, b, err := http.NewResponseController(rw).Hijack()
 		if err != nil {
