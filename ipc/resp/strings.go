@@ -1,0 +1,212 @@
+package resp
+
+import (
+	"errors"
+
+	"prefork/ipc/store"
+)
+
+// change reads an entry and lets f say what it becomes, until nobody else
+// wrote in between. The expiry stays. f answers, unless it says nothing: then
+// change does, with a note that the caller gave.
+//
+// f must not keep the value. It says false when nothing is to be written, and
+// has answered then.
+func (s *server) change(key []byte, f func(e store.Entry, found bool) (value []byte, w store.Write, write bool)) (done bool) {
+	for {
+		e, found, ok := s.get(key)
+		if !ok {
+			return false
+		}
+		value, w, write := f(e, found)
+		if !write {
+			return false
+		}
+		if len(value) > store.MaxValue {
+			s.r.error(errTooLong)
+			return false
+		}
+		w.If, w.Version = store.IfAbsent, 0
+		if found {
+			w.If, w.Version = store.IfVersion, e.Version
+		}
+		_, err := s.store.Set(s.ctx, s.key(key), value, w)
+		if errors.Is(err, store.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			s.failed(err)
+			return false
+		}
+		return true
+	}
+}
+
+func (s *server) getCommand(_ *client, a [][]byte) {
+	e, found, ok := s.get(a[1])
+	switch {
+	case !ok:
+	case found:
+		s.r.bulk(e.Value)
+	default:
+		s.r.null()
+	}
+}
+
+func (s *server) getdel(_ *client, a [][]byte) {
+	for {
+		e, found, ok := s.get(a[1])
+		if !ok {
+			return
+		}
+		if !found {
+			s.r.null()
+			return
+		}
+		_, err := s.store.Delete(s.ctx, s.key(a[1]), e.Version)
+		if errors.Is(err, store.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			s.failed(err)
+			return
+		}
+		s.r.bulk(e.Value)
+		return
+	}
+}
+
+func (s *server) strlen(_ *client, a [][]byte) {
+	if e, _, ok := s.get(a[1]); ok {
+		s.r.int(int64(len(e.Value)))
+	}
+}
+
+func (s *server) appendCommand(_ *client, a [][]byte) {
+	var n int
+	var joined []byte
+	if s.change(a[1], func(e store.Entry, found bool) ([]byte, store.Write, bool) {
+		joined = append(append(joined[:0], e.Value...), a[2]...)
+		n = len(joined)
+		return joined, store.Write{KeepTTL: true}, true
+	}) {
+		s.r.int(int64(n))
+	}
+}
+
+func (s *server) getrange(_ *client, a [][]byte) {
+	start, ok1 := integer(a[2])
+	end, ok2 := integer(a[3])
+	if !ok1 || !ok2 {
+		s.r.error(errNotInteger)
+		return
+	}
+	e, _, ok := s.get(a[1])
+	if !ok {
+		return
+	}
+	n := int64(len(e.Value))
+	if n == 0 || (start < 0 && end < 0 && start > end) {
+		s.r.text("")
+		return
+	}
+	if start < 0 {
+		start = max(0, start+n)
+	}
+	if end < 0 {
+		end = max(0, end+n)
+	}
+	end = min(end, n-1)
+	if start > end {
+		s.r.text("")
+		return
+	}
+	s.r.bulk(e.Value[start : end+1])
+}
+
+func (s *server) setrange(_ *client, a [][]byte) {
+	offset, ok := s.integer(a[2])
+	if !ok {
+		return
+	}
+	if offset < 0 {
+		s.r.error("ERR offset is out of range")
+		return
+	}
+	var n int
+	var changed []byte
+	if s.change(a[1], func(e store.Entry, found bool) ([]byte, store.Write, bool) {
+		if len(a[3]) == 0 {
+			s.r.int(int64(len(e.Value)))
+			return nil, store.Write{}, false
+		}
+		if offset > store.MaxValue {
+			s.r.error(errTooLong)
+			return nil, store.Write{}, false
+		}
+		n = max(len(e.Value), int(offset)+len(a[3]))
+		changed = append(changed[:0], make([]byte, n)...)
+		copy(changed, e.Value)
+		copy(changed[offset:], a[3])
+		return changed, store.Write{KeepTTL: true}, true
+	}) {
+		s.r.int(int64(n))
+	}
+}
+
+func (s *server) mget(c *client, a [][]byte) {
+	mark := len(s.r.b)
+	s.r.array(len(a) - 1)
+	for _, key := range a[1:] {
+		if len(s.r.b)-mark > s.o.MaxOutput {
+			c.fault("replies that nobody read")
+			s.r.b = s.r.b[:mark]
+			return
+		}
+		e, found, err := s.peek(key)
+		switch {
+		case err != "":
+			s.r.b = s.r.b[:mark]
+			s.r.error(err)
+			return
+		case found:
+			s.r.bulk(e.Value)
+		default:
+			s.r.null()
+		}
+	}
+}
+
+// peek is get that gives the error instead of answering with it.
+func (s *server) peek(key []byte) (e store.Entry, found bool, failure string) {
+	mark := len(s.r.b)
+	e, found, ok := s.get(key)
+	if !ok {
+		failure = string(s.r.b[mark+1 : len(s.r.b)-2])
+		s.r.b = s.r.b[:mark]
+	}
+	return e, found, failure
+}
+
+func (s *server) mset(_ *client, a [][]byte) {
+	if len(a)%2 == 0 {
+		s.r.error("ERR wrong number of arguments for 'mset' command")
+		return
+	}
+	for i := 1; i < len(a); i += 2 { // what can be known before the first is written
+		if !s.keyFits(a[i]) {
+			return
+		}
+		if len(a[i+1]) > store.MaxValue {
+			s.r.error(errTooLong)
+			return
+		}
+	}
+	for i := 1; i < len(a); i += 2 {
+		if _, err := s.store.Set(s.ctx, s.key(a[i]), a[i+1], store.Write{}); err != nil {
+			s.failed(err)
+			return
+		}
+	}
+	s.r.ok()
+}
