@@ -132,7 +132,7 @@ func TestExpiredEntriesGoFirst(t *testing.T) {
 func BenchmarkGet(b *testing.B) {
 	for _, n := range []int{1000, 10000, 1000000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := private(b, 1<<30, store.RefuseFull)
+			s := shared(b, 1<<30)
 			keys := make([]string, n)
 			for i := range keys {
 				keys[i] = fmt.Sprintf("session/%08d", i)
@@ -169,7 +169,7 @@ func BenchmarkGet(b *testing.B) {
 func BenchmarkSet(b *testing.B) {
 	for _, n := range []int{10000, 1000000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			s := private(b, 1<<30, store.RefuseFull)
+			s := shared(b, 1<<30)
 			keys := make([]string, n)
 			for i := range keys {
 				keys[i] = fmt.Sprintf("session/%08d", i)
@@ -185,7 +185,7 @@ func BenchmarkSet(b *testing.B) {
 		})
 	}
 	b.Run("1MiB", func(b *testing.B) {
-		s := private(b, 64<<20, store.RefuseFull)
+		s := shared(b, 64<<20)
 		value := make([]byte, 1<<20)
 		for range b.N {
 			_, err := s.Set(ctx, "k", value, store.Write{TTL: time.Hour})

@@ -418,3 +418,7 @@ func TestScribbledStoreIsAnErrorAtWorst(t *testing.T) {
 	}
 	t.Logf("%d bytes flipped: %v", flips, errs)
 }
+
+func shared(t testing.TB, size int64) *store.Embedded {
+	return opened(t, created(t, store.Config{Size: size, Full: store.RefuseFull}))
+}
