@@ -8,6 +8,12 @@
 // trusted by the master.
 package ipc
 
+import (
+	"bytes"
+	"strconv"
+	"strings"
+)
+
 // The variables that a worker finds in its environment. They are outputs of
 // the master: it removes its own before a spawn and never reads them as
 // configuration. docs/reference/worker-contract.md specifies each.
@@ -50,3 +56,41 @@ const (
 	LifelineSweep = 's' // make one accept sweep: a worker died and may have taken a wake-up with it
 	LifelineQuick = 'q' // linger 200 ms at the drain that follows: a person waits at a terminal
 )
+
+// Busy is what a process says to its notify socket after it has waited for a
+// lock of the store in vain, as the line X_PREFORK_BUSY=SHARD:ID. The master
+// looks for itself before it does anything about the holder.
+type Busy struct {
+	Shard int
+	ID    uint64 // of the process that was seen to hold it
+}
+
+const busyLine = "X_PREFORK_BUSY="
+
+// maxShard is above what any segment has.
+const maxShard = 1 << 20
+
+// String gives the line.
+func (b Busy) String() string {
+	return busyLine + strconv.Itoa(b.Shard) + ":" + strconv.FormatUint(b.ID, 10)
+}
+
+// ParseBusy finds the first such line in a datagram, nil when there is none
+// that String writes.
+func ParseBusy(datagram []byte) *Busy {
+	for line := range bytes.SplitSeq(datagram, []byte{'\n'}) {
+		text, ok := bytes.CutPrefix(line, []byte(busyLine))
+		if !ok {
+			continue
+		}
+		shard, id, _ := strings.Cut(string(text), ":")
+		var b Busy
+		var err, idErr error
+		b.Shard, err = strconv.Atoi(shard)
+		b.ID, idErr = strconv.ParseUint(id, 10, 63)
+		if err == nil && idErr == nil && b.Shard >= 0 && b.Shard < maxShard && b.ID != 0 && b.String() == string(line) {
+			return &b
+		}
+	}
+	return nil
+}

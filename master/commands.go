@@ -51,6 +51,18 @@ func (m *master) do(c pool.Command) pool.Event {
 		delete(m.gens, c.Generation)
 		m.dropFronts()
 		memoryBack()
+	case pool.StartHelper:
+		return m.startHelper(c)
+	case pool.TellHelper:
+		m.tellHelper(m.helpers[c.ID])
+	case pool.KillHelper:
+		m.killHelper(m.helpers[c.ID])
+	case pool.WatchHelper:
+		return m.watchHelper(c.Helper)
+	case pool.LookAtHold:
+		return m.lookAtHold(c)
+	case pool.KillHolder:
+		m.killHolder(c)
 	case pool.Finish:
 		m.finish(c)
 	default:
@@ -72,7 +84,8 @@ func (m *master) tell(p *proc) {
 	}
 }
 
-// kill goes to the whole group, which exists as long as its leader is not
+// kill ends a worker that does not end by itself. KILL goes to the whole
+// group, which exists as long as its leader is not
 // reaped (only this goroutine reaps), and to the worker itself, which may have
 // moved to another group: setpgid(2).
 func (m *master) kill(p *proc) {
@@ -80,6 +93,10 @@ func (m *master) kill(p *proc) {
 		return
 	}
 	m.log.Warn("killing a worker", "slot", p.slot, "gen", p.gen.number, "pid", p.pid, "why", m.whyOf(p))
+	m.killGroup(p)
+}
+
+func (m *master) killGroup(p *proc) {
 	for _, err := range []error{unix.Kill(-p.pid, unix.SIGKILL), p.signal(unix.SIGKILL)} {
 		if err != nil && err != unix.ESRCH {
 			m.log.Error("cannot kill", "pid", p.pid, "error", err)

@@ -85,6 +85,7 @@ func groupMembers(group int) []string {
 type procStat struct {
 	pid, group int
 	comm       string
+	state      byte
 	cpu        time.Duration
 }
 
@@ -128,7 +129,7 @@ func parseStat(data []byte) (procStat, bool) {
 	if len(rest) < 15 {
 		return procStat{}, false
 	}
-	st := procStat{pid: pid, comm: string(data[open+1 : end])}
+	st := procStat{pid: pid, comm: string(data[open+1 : end]), state: rest[0][0]}
 	if st.group, err = strconv.Atoi(string(rest[2])); err != nil {
 		return procStat{}, false
 	}

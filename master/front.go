@@ -18,9 +18,39 @@ import (
 // one user: the path is that user's alone. The master binds it and waits for a
 // first connection; a helper accepts.
 type front struct {
+	number int // of its helper
 	ids    identity
 	socket *sockets.Socket
 	folder string // of its own, removed with it; "" none
+
+	poll *poller // that watches it; nil: not yet
+	key  int32   // in poll, while a first client is waited for; 0: none
+}
+
+// knock waits for a client of a front: the master looks, and a helper accepts.
+type knock struct {
+	helper int
+	in     *inbox
+}
+
+func (k *knock) readable([]byte) bool {
+	k.in.put(fromWorker{asked: k.helper})
+	return false // once: the helper sees the rest
+}
+
+// watch has the loop told when a client waits.
+func (f *front) watch(poll *poller, in *inbox) (err error) {
+	f.unwatch()
+	f.poll = poll
+	f.key, err = f.poll.add(f.socket.FD, &knock{f.number, in})
+	return err
+}
+
+func (f *front) unwatch() {
+	if f.key != 0 {
+		f.poll.remove(f.key, 0)
+		f.key = 0
+	}
 }
 
 // frontSuffix makes the path of a front from that of the control socket.
@@ -103,6 +133,7 @@ func (f *front) url() string {
 // close takes the path away, and the master's copy of the socket. A helper
 // that still has it serves whom it has.
 func (f *front) close() {
+	f.unwatch()
 	_ = f.socket.Close()
 	if f.folder != "" {
 		_ = os.Remove(f.folder) // empty, unless its user has put something there

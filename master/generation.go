@@ -61,7 +61,7 @@ func (m *master) prepare(number int, cfg Config) (*generation, error) {
 	if err != nil {
 		return nil, cfg.at("listen", err)
 	}
-	front, err := m.store.frontFor(id)
+	front, err := m.frontFor(id, cfg)
 	if err != nil {
 		return nil, err
 	}

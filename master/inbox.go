@@ -3,15 +3,20 @@ package master
 import (
 	"sync"
 
+	"prefork/ipc"
 	"prefork/ipc/notify"
 	"prefork/master/internal/pool"
 )
 
-// fromWorker is one thing that the poller read for the loop.
+// fromWorker is one thing that the poller read for the loop, from a worker or a
+// helper.
 type fromWorker struct {
 	id       pool.ID
 	executed bool            // the shim's pipe has ended without an error
 	message  *notify.Message // a datagram
+	busy     *ipc.Busy       // what it says of a lock of the store; beside message
+	report   string          // a line of a helper's stderr, with its priority
+	asked    int             // number of the helper that somebody waits for; no process' own
 }
 
 // inbox hands what the poller read to the loop. The poller never waits for

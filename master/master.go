@@ -74,13 +74,15 @@ type master struct {
 	env   []string  // inherited by workers: the start's, less what is the master's own
 
 	pool    pool.State
-	cfg     Config // of the running generation
-	procs   map[pool.ID]*proc
+	cfg     Config            // of the running generation
+	procs   map[pool.ID]*proc // workers
+	helpers map[pool.ID]*proc
 	pids    map[int]*proc
 	fresh   map[pool.ID]*proc // whose readiness is not logged yet
 	gens    map[int]*generation
 	running *generation
 	trial   *generation
+	also    []pool.Event      // what came of carrying out a command, beside its answer
 	sockets []*sockets.Socket // open ones, of all generations
 
 	sig    signals
@@ -118,6 +120,7 @@ func (m *master) now() time.Duration { return time.Since(m.start) }
 func (m *master) loop() int {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	m.step(nil) // helpers come first: workers may have to wait for one
 	m.step(pool.Begin{Config: m.cfg.core()})
 	for !m.done {
 		m.arm(timer)
@@ -154,10 +157,18 @@ func (m *master) arm(t *time.Timer) {
 	t.Reset(max(0, next-m.now()))
 }
 
-// step feeds one event to the core and carries out what follows. Answers of
-// inline commands re-enter here, before anything else.
+// step feeds one event to the core, nil for none, and carries out what
+// follows. Answers of inline commands re-enter here, before anything else.
 func (m *master) step(ev pool.Event) {
-	for queue := []pool.Event{ev}; len(queue) > 0 && !m.done; {
+	var queue []pool.Event
+	if ev != nil {
+		queue = append(queue, ev)
+	}
+	for !m.done {
+		queue, m.also = append(queue, m.also...), nil
+		if len(queue) == 0 {
+			return
+		}
 		ev, queue = queue[0], queue[1:]
 		for _, c := range m.pool.Step(m.now(), ev) {
 			if a := m.do(c); a != nil {
@@ -173,7 +184,9 @@ func (m *master) step(ev pool.Event) {
 // receive takes what the poller has read.
 func (m *master) receive() {
 	for _, ev := range m.inbox.take() {
-		if p := m.procs[ev.id]; p != nil {
+		if ev.asked != 0 {
+			m.step(pool.HelperAsked{Helper: ev.asked})
+		} else if p := m.proc(ev.id); p != nil {
 			m.fromWorker(p, ev)
 		}
 		if m.done {
@@ -192,7 +205,21 @@ func (m *master) fromWorker(p *proc, ev fromWorker) {
 	case ev.message != nil:
 		p.taken()
 		m.notified(p, ev.message)
+		if ev.busy != nil {
+			m.busy(*ev.busy)
+		}
+	case ev.report != "":
+		p.taken()
+		m.reported(p, ev.report)
 	}
+}
+
+// proc gives the worker or helper with an id, nil when it has ended.
+func (m *master) proc(id pool.ID) *proc {
+	if p := m.procs[id]; p != nil {
+		return p
+	}
+	return m.helpers[id]
 }
 
 func (m *master) notified(p *proc, msg *notify.Message) {
@@ -202,6 +229,9 @@ func (m *master) notified(p *proc, msg *notify.Message) {
 	}
 	if msg.HasStatus {
 		p.status = msg.Status
+	}
+	if p.front != nil && msg.Ready {
+		m.helperReady(p)
 	}
 	p.goLibrary = p.goLibrary || msg.GoWorker
 	m.step(pool.Notified{

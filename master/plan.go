@@ -6,6 +6,7 @@ const shimName = "prefork-shim"
 // plan is all that the shim does, prepared by the master. It comes as JSON in
 // a memfd, whose number is the shim's argument.
 type plan struct {
+	Path string // "" Argv[0], looked up
 	Argv []string
 	Env  []string // complete, but for LISTEN_PID
 	Dir  string   // "" stay

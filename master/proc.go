@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"prefork/ipc"
 	"prefork/ipc/notify"
 	"prefork/master/internal/pool"
 )
@@ -18,8 +19,9 @@ const maxQueued = 100
 // loop, but for the sources, which the poller reads under its own lock.
 type proc struct {
 	id    pool.ID
-	slot  int
+	slot  int // -1: of a helper
 	gen   *generation
+	front *front // of a helper; nil: a worker
 	pid   int
 	since time.Time // of its spawn
 
@@ -74,7 +76,22 @@ func (n *notifySource) readable(buf []byte) bool {
 		return true
 	}
 	n.queued.Add(1)
-	n.in.put(fromWorker{id: n.id, message: &msg})
+	n.in.put(fromWorker{id: n.id, message: &msg, busy: ipc.ParseBusy(buf[:size])})
+	return true
+}
+
+// report takes a line of a helper's stderr that begins with a priority, as
+// sd-daemon(3) has it. Any other is not taken: a crash says a lot at once.
+func (n *notifySource) report(line []byte) (taken bool) {
+	if priority, rest := linePriority(line); len(rest) == len(line) || len(rest) == 0 || priority > 7 {
+		return false
+	}
+	if n.queued.Load() >= maxQueued {
+		n.dropped.Add(1)
+		return true
+	}
+	n.queued.Add(1)
+	n.in.put(fromWorker{id: n.id, report: string(line)})
 	return true
 }
 
@@ -188,6 +205,7 @@ func (m *master) release(p *proc) {
 		m.retire(p)
 	}
 	delete(m.procs, p.id)
+	delete(m.helpers, p.id)
 	delete(m.fresh, p.id)
 	delete(m.pids, p.pid)
 	delete(m.store.ids, p.storeID)

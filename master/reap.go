@@ -69,8 +69,12 @@ func (m *master) ended(p *proc, status unix.WaitStatus) {
 	}
 	m.release(p)
 	ev.Detail = p.evidence()
-	m.logEnd(p, ev)
-	m.sweep()
+	if p.front != nil {
+		m.logHelperEnd(p, ev)
+	} else {
+		m.logEnd(p, ev)
+		m.sweep()
+	}
 	m.step(ev)
 }
 

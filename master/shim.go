@@ -98,13 +98,15 @@ func (p *plan) run() error {
 	if err := p.closeRest(); err != nil {
 		return err
 	}
-	path, err := lookPath(p.Argv[0], p.Env)
-	if err != nil {
-		return err
+	path := p.Path
+	if path == "" {
+		var err error
+		if path, err = lookPath(p.Argv[0], p.Env); err != nil {
+			return err
+		}
 	}
 	env := append(p.Env, "LISTEN_PID="+strconv.Itoa(unix.Getpid()))
-	err = syscall.Exec(path, p.Argv, env)
-	return explain(path, err)
+	return explain(path, syscall.Exec(path, p.Argv, env))
 }
 
 // closeRest closes what whoever started the master left open by mistake. The

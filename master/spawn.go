@@ -1,14 +1,12 @@
 package master
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -32,45 +30,10 @@ func (m *master) spawn(c pool.Spawn) pool.Event {
 	return pool.Spawned{ID: c.ID, PID: p.pid}
 }
 
-// launch collects what a spawn has opened: files go to the child and are
-// closed in the master afterwards; undo runs when it fails.
-type launch struct {
-	files []uintptr // the child's descriptors 0, 1, 2, ...
-	shut  []int     // ends that only the child keeps
-	undo  []func()
-}
-
-func (l *launch) fail() {
-	for _, f := range slices.Backward(l.undo) {
-		f()
-	}
-}
-
-func (l *launch) add(fd int) (number int) {
-	l.files = append(l.files, uintptr(fd))
-	return len(l.files) - 1
-}
-
-// pipe makes a pipe of which the child gets one end.
-func (l *launch) pipe(flags int) (read, write int, err error) {
-	var p [2]int
-	if err := unix.Pipe2(p[:], unix.O_CLOEXEC|flags); err != nil {
-		return 0, 0, os.NewSyscallError("pipe2", err)
-	}
-	return p[0], p[1], nil
-}
-
 func (m *master) fork(p *proc, workers int) (err error) {
 	g := p.gen
 	var l launch
-	defer func() {
-		for _, fd := range l.shut {
-			_ = unix.Close(fd)
-		}
-		if err != nil {
-			l.fail()
-		}
-	}()
+	defer func() { l.end(err) }()
 
 	stdin := m.devnull
 	if g.cfg.StdinSocket {
@@ -90,16 +53,10 @@ func (m *master) fork(p *proc, workers int) (err error) {
 		}
 		l.add(place.Open.FD)
 	}
-	life, lifeline, err := l.pipe(unix.O_NONBLOCK)
+	life, err := l.lifeline(p)
 	if err != nil {
 		return err
 	}
-	l.shut = append(l.shut, life)
-	l.undo = append(l.undo, func() { _ = unix.Close(lifeline) })
-	p.lifeline = lifeline
-	// One page each: thousands of workers do not take the user's pipe quota
-	// (pipe(7), /proc/sys/fs/pipe-user-pages-soft). It is only a saving.
-	_, _ = unix.FcntlInt(uintptr(lifeline), unix.F_SETPIPE_SZ, os.Getpagesize())
 	fds := []ipc.FD{
 		{Name: ipc.FDLifeline, Number: l.add(life)},
 		{Name: ipc.FDScoreboard, Number: l.add(m.board.FD())},
@@ -111,18 +68,6 @@ func (m *master) fork(p *proc, workers int) (err error) {
 		fds = append(fds, ipc.FD{Name: ipc.FDStderr, Number: l.add(stderrRead)})
 	}
 	keep := len(l.files)
-
-	report, reportWrite, err := l.pipe(0)
-	if err != nil {
-		return err
-	}
-	l.shut = append(l.shut, reportWrite)
-	l.undo = append(l.undo, func() { _ = unix.Close(report) })
-	if err := unix.SetNonblock(report, true); err != nil {
-		return os.NewSyscallError("fcntl", err)
-	}
-	p.shim = &shimSource{fd: report, id: p.id, in: m.inbox}
-
 	if err := m.openNotify(p, &l); err != nil {
 		return err
 	}
@@ -133,45 +78,16 @@ func (m *master) fork(p *proc, workers int) (err error) {
 	} else {
 		m.counts.Cells++
 	}
-
-	work := plan{
+	err = m.launch(p, id, &l, plan{
 		Argv: g.cfg.Argv(p.slot), Env: m.workerEnv(p, id, workers, fds), Dir: g.cfg.Chdir,
-		Parent: os.Getpid(), FDs: keep, Report: l.add(reportWrite), DeathSignal: int(g.cfg.StopSignal),
+		FDs: keep, DeathSignal: int(g.cfg.StopSignal),
 		Umask: g.cfg.Umask, Nice: g.cfg.Nice, Rlimits: g.cfg.Rlimits,
-		Drop: g.ids.drop, UID: g.ids.uid, GID: g.ids.gid, Groups: g.ids.groups,
-	}
-	planFD, err := writePlan(&work)
-	if err != nil {
-		return err
-	}
-	l.shut = append(l.shut, planFD)
-	number := l.add(planFD)
-
-	keys, err := m.watch(p)
-	l.undo = append(l.undo, func() {
-		for _, key := range keys {
-			m.poll.remove(key, 0)
-		}
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		m.procs[p.id], m.fresh[p.id] = p, p
+		m.memoryBound()
 	}
-	p.keys = keys
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{shimName, strconv.Itoa(number)}, &syscall.ProcAttr{
-		Env:   []string{"GOGC=off", "GOMAXPROCS=1"}, // the shim's own: it lives for milliseconds
-		Files: l.files,
-		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &p.pidfd},
-	})
-	if err != nil {
-		return fmt.Errorf("fork: %w", explainFork(err))
-	}
-	p.pid, p.storeID = pid, id
-	m.store.ids[id] = p
-	p.notify.pid.Store(int32(pid))
-	m.procs[p.id], m.fresh[p.id] = p, p
-	m.memoryBound()
-	m.pids[pid] = p
-	return nil
+	return err
 }
 
 // openStderr gives the child its stderr: a pipe that its own user may open
@@ -181,6 +97,10 @@ func (m *master) openStderr(p *proc, l *launch) (read int, err error) {
 		l.add(2)
 		return -1, nil
 	}
+	return m.pipeStderr(p, l)
+}
+
+func (m *master) pipeStderr(p *proc, l *launch) (read int, err error) {
 	read, write, err := l.pipe(0)
 	if err != nil {
 		return -1, err
@@ -262,26 +182,6 @@ func (m *master) workerEnv(p *proc, id uint64, workers int, fds []ipc.FD) []stri
 		env = append(env, ipc.EnvCell+"="+strconv.Itoa(p.cell))
 	}
 	return append(env, p.gen.cfg.EnvOf(p.slot)...)
-}
-
-func writePlan(p *plan) (fd int, err error) {
-	data, err := json.Marshal(p)
-	if err != nil {
-		return -1, err
-	}
-	fd, err = unix.MemfdCreate("prefork-plan", unix.MFD_CLOEXEC)
-	if err != nil {
-		return -1, os.NewSyscallError("memfd_create", err)
-	}
-	for written := 0; written < len(data); {
-		n, err := unix.Pwrite(fd, data[written:], int64(written))
-		if err != nil {
-			_ = unix.Close(fd)
-			return -1, os.NewSyscallError("pwrite", err)
-		}
-		written += n
-	}
-	return fd, nil
 }
 
 // explainFork names the limit behind fork's errors: fork(2), ERRORS.

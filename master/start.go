@@ -37,7 +37,8 @@ func (m *master) open() (code int, err error) {
 	m.sig.open()
 	m.memoryQuiet()
 	spareThreads(8)
-	m.procs, m.fresh, m.pids, m.gens = map[pool.ID]*proc{}, map[pool.ID]*proc{}, map[int]*proc{}, map[int]*generation{}
+	m.procs, m.helpers, m.fresh = map[pool.ID]*proc{}, map[pool.ID]*proc{}, map[pool.ID]*proc{}
+	m.pids, m.gens = map[int]*proc{}, map[int]*generation{}
 	m.inbox, m.calls = newInbox(), make(chan *call)
 	for _, entry := range os.Environ() {
 		if !ownVariable(entry) {
@@ -159,6 +160,7 @@ func (m *master) close() {
 	if m.server != nil {
 		m.server.close()
 	}
+	m.store.close()
 	if m.poll != nil {
 		m.poll.close()
 	}
@@ -172,7 +174,6 @@ func (m *master) close() {
 	if m.devnull > 0 {
 		_ = unix.Close(m.devnull)
 	}
-	m.store.close()
 	if m.up.sender != nil {
 		// A message of a process that has ended cannot be attributed:
 		// sd_notify_barrier(3).

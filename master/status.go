@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"prefork/ipc/scoreboard"
+	"prefork/ipc/store"
 	"prefork/master/control"
 	"prefork/master/internal/pool"
 	"prefork/sockets"
@@ -62,9 +63,12 @@ func (m *master) statusNow() *control.Status {
 		l.Overflows = overflows
 		s.Listeners = append(s.Listeners, l)
 	}
+	s.Store = m.storeStatus()
 	s.Dropped = m.counts
-	for _, p := range m.procs {
-		s.Dropped.Notifications += p.notify.dropped.Load()
+	for _, list := range []map[pool.ID]*proc{m.procs, m.helpers} {
+		for _, p := range list {
+			s.Dropped.Notifications += p.notify.dropped.Load()
+		}
 	}
 	return s
 }
@@ -99,6 +103,46 @@ func (m *master) workerStatus(w pool.Worker, p *proc) (c control.Worker, cell *s
 		c.LastActive = snap.LastActive
 	}
 	return c, cell
+}
+
+var helperStates = map[pool.HelperState]string{
+	pool.HelperResting:  control.StateResting,
+	pool.HelperStarting: control.StateStarting,
+	pool.HelperReady:    control.StateReady,
+	pool.HelperDraining: control.StateDraining,
+	pool.HelperKilling:  control.StateKilling,
+}
+
+func (m *master) storeStatus() control.Store {
+	cfg := m.store.cfg
+	s := control.Store{Kind: cfg.kindName(), File: m.cfg.StoreFile}
+	switch cfg.Kind {
+	case StoreBackend:
+		s.URL = cfg.String()
+	case StoreMemory:
+		s.Full = "evict"
+		if cfg.Memory.Full == store.RefuseFull {
+			s.Full = "refuse"
+		}
+		if m.store.segment != nil {
+			s.Size = m.store.segment.Size()
+		}
+	}
+	for _, h := range m.pool.Helpers() {
+		f := m.store.front(h.Helper)
+		if f == nil {
+			continue // its socket is closed; it goes
+		}
+		status := control.Helper{
+			Socket: f.socket.Addr.Path, UID: f.ids.uid, PID: h.PID, State: helperStates[h.State], Why: h.Why,
+			Since: m.start.Add(h.Since), Restarts: h.Restarts,
+		}
+		if h.Until >= 0 {
+			status.Until = m.start.Add(h.Until)
+		}
+		s.Helpers = append(s.Helpers, status)
+	}
+	return s
 }
 
 func (m *master) listenerStatus(p sockets.Place) control.Listener {

@@ -17,6 +17,7 @@ type stderrSource struct {
 	fd      int
 	slot    int
 	out     *output
+	lines   func(line []byte) (taken bool) // of a helper, nil else; what it does not take is passed on
 	tail    []byte
 	partial []byte
 }
@@ -56,8 +57,21 @@ func (s *stderrSource) pass(p []byte) {
 	if end == 0 {
 		end = len(p)
 	}
-	s.out.lines(s.slot, s.partial, p[:end])
+	if s.lines != nil {
+		s.reports(append(s.partial, p[:end]...))
+	} else {
+		s.out.lines(s.slot, s.partial, p[:end])
+	}
 	s.partial = append(s.partial[:0], p[end:]...)
+}
+
+// reports hands on the lines of a helper, one by one.
+func (s *stderrSource) reports(text []byte) {
+	for line := range bytes.Lines(text) {
+		if !s.lines(bytes.TrimRight(line, "\n")) {
+			s.out.lines(s.slot, line, nil)
+		}
+	}
 }
 
 // flush passes on a last line without a newline, with one.

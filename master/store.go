@@ -5,8 +5,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"prefork/ipc/store"
+	"prefork/master/internal/pool"
 )
 
 // sharedStore is what the master holds of the store: its segment, which it
@@ -15,8 +17,11 @@ import (
 type sharedStore struct {
 	cfg     Store
 	segment *store.Segment // nil but with a store in memory
-	control string         // path of the control socket; "" none
+	holder  func(shard int) (id, turn uint64, ok bool)
+	control string // path of the control socket; "" none
 	fronts  []*front
+	opened  int              // fronts so far: the number of the last one
+	loaded  bool             // the store's file was read
 	lastID  uint64           // drawn where there is no segment
 	ids     map[uint64]*proc // by the id that a process has in the store
 }
@@ -30,8 +35,11 @@ func (s *sharedStore) open(cfg Store, control string) (err error) {
 	if control != "" {
 		removeFronts(control)
 	}
-	s.segment, err = store.Create(cfg.Memory)
-	return err
+	if s.segment, err = store.Create(cfg.Memory); err != nil {
+		return err
+	}
+	s.holder = s.segment.Holder
+	return nil
 }
 
 // fd gives the segment's descriptor, -1 where there is none.
@@ -67,8 +75,10 @@ func (s *sharedStore) close() {
 	}
 }
 
-// frontFor gives the front that workers with these ids can reach.
-func (s *sharedStore) frontFor(id identity) (*front, error) {
+// frontFor gives the front that workers with these ids can reach, nil without a
+// store in memory.
+func (m *master) frontFor(id identity, cfg Config) (*front, error) {
+	s := &m.store
 	if s.segment == nil {
 		return nil, nil
 	}
@@ -81,8 +91,26 @@ func (s *sharedStore) frontFor(id identity) (*front, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.opened++
+	f.number = s.opened
 	s.fronts = append(s.fronts, f)
+	m.also = append(m.also, pool.HelperAdded{Helper: f.number, Config: pool.HelperConfig{
+		Always: cfg.StoreFile != "", StartTimeout: cfg.StartTimeout, DrainTimeout: helperDrain,
+	}})
 	return f, nil
+}
+
+// helperDrain bounds the stop of a helper: what it does is over at once, but
+// for writing the store's file.
+const helperDrain = 30 * time.Second
+
+func (s *sharedStore) front(number int) *front {
+	for _, f := range s.fronts {
+		if f.number == number {
+			return f
+		}
+	}
+	return nil
 }
 
 // dropFronts closes the fronts that no generation has any more: a reload that
@@ -95,6 +123,7 @@ func (m *master) dropFronts() {
 			}
 		}
 		f.close()
+		m.also = append(m.also, pool.HelperDropped{Helper: f.number})
 		return true
 	})
 }

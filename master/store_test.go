@@ -12,20 +12,20 @@ import (
 	"prefork/ipc/store"
 )
 
-func openStore(t *testing.T, control string) *sharedStore {
+func openStore(t *testing.T, control string) *master {
 	t.Helper()
-	var s sharedStore
-	if err := s.open(Store{Memory: store.Config{Size: store.MinSize}}, control); err != nil {
+	var m master
+	if err := m.store.open(Store{Memory: store.Config{Size: store.MinSize}}, control); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.close)
-	return &s
+	t.Cleanup(m.store.close)
+	return &m
 }
 
 func us() identity { return identity{uid: os.Geteuid(), gid: os.Getegid()} }
 
 func TestAnIdInTheTableIsNeverGivenTwice(t *testing.T) {
-	s := openStore(t, "")
+	s := &openStore(t, "").store
 	last := s.segment.DrawID()
 	s.ids[last+1], s.ids[last+2] = &proc{}, &proc{}
 	if id := s.drawID(); id != last+3 {
@@ -40,7 +40,7 @@ func TestAnIdInTheTableIsNeverGivenTwice(t *testing.T) {
 func TestAFrontIsBesideTheControlSocketAndOursAlone(t *testing.T) {
 	control := filepath.Join(folder(t), "c.sock")
 	s := openStore(t, control)
-	f, err := s.frontFor(us())
+	f, err := s.frontFor(us(), Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,10 +48,10 @@ func TestAFrontIsBesideTheControlSocketAndOursAlone(t *testing.T) {
 	if err != nil || st.Mode().Perm() != 0o600 || f.url() != "unix://"+control+".store" {
 		t.Errorf("%s: %v, %v", f.url(), st, err)
 	}
-	if again, err := s.frontFor(us()); again != f || err != nil {
+	if again, err := s.frontFor(us(), Config{}); again != f || err != nil {
 		t.Errorf("a second one for the same user: %v", err)
 	}
-	s.close()
+	s.store.close()
 	if _, err := os.Lstat(control + ".store"); !os.IsNotExist(err) {
 		t.Errorf("left behind: %v", err)
 	}
@@ -74,7 +74,7 @@ func TestAFrontOfADeadMasterIsTakenOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	f, err := openStore(t, control).frontFor(us())
+	f, err := openStore(t, control).frontFor(us(), Config{})
 	if err != nil || f.socket.Addr.Path != control+".store" {
 		t.Fatalf("%+v, %v", f, err)
 	}
@@ -100,7 +100,7 @@ func TestAFrontIsElsewhereWhereItCannotBeBeside(t *testing.T) {
 	}
 	for name, control := range map[string]string{"none": "", "too long": filepath.Join(long, "c.sock"), "in the way": file} {
 		s := openStore(t, control)
-		f, err := s.frontFor(us())
+		f, err := s.frontFor(us(), Config{})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -109,7 +109,7 @@ func TestAFrontIsElsewhereWhereItCannotBeBeside(t *testing.T) {
 		if err != nil || st.Mode().Perm() != 0o700 || f.folder == "" {
 			t.Errorf("%s: folder %q: %v, %v", name, f.folder, st, err)
 		}
-		s.close()
+		s.store.close()
 		if _, err := os.Stat(f.folder); !os.IsNotExist(err) {
 			t.Errorf("%s: left behind: %v", name, err)
 		}
@@ -118,7 +118,7 @@ func TestAFrontIsElsewhereWhereItCannotBeBeside(t *testing.T) {
 		t.Error(err)
 	}
 	t.Setenv("TMPDIR", long)
-	if _, err := openStore(t, "").frontFor(us()); err == nil || !strings.Contains(err.Error(), "store socket: ") {
+	if _, err := openStore(t, "").frontFor(us(), Config{}); err == nil || !strings.Contains(err.Error(), "store socket: ") {
 		t.Errorf("both too long: %v", err)
 	}
 }
@@ -131,11 +131,11 @@ func TestAFrontBelongsToTheWorkersUser(t *testing.T) {
 	dir := folder(t)
 	control := filepath.Join(dir, "c.sock")
 	s := openStore(t, control)
-	first, err := s.frontFor(us())
+	first, err := s.frontFor(us(), Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := s.frontFor(nobody)
+	second, err := s.frontFor(nobody, Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

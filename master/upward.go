@@ -181,6 +181,9 @@ func (m *master) message() string {
 		return fmt.Sprintf("starting: %d of %d workers ready", ready, wanted)
 	case pool.PhaseStopping, pool.PhaseDone:
 		left := len(m.procs)
+		if left == 0 && len(m.helpers) > 0 {
+			return "stopping: the workers have left, the store helper finishes"
+		}
 		if !m.pool.Told() {
 			return fmt.Sprintf("stopping: still accepting, %d workers", left)
 		}

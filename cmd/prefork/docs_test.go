@@ -151,6 +151,8 @@ func TestReferenceHasEveryFieldOfTheStatus(t *testing.T) {
 		"A worker":        reflect.TypeFor[control.Worker](),
 		"An empty slot":   reflect.TypeFor[control.Slot](),
 		"The last reload": reflect.TypeFor[control.Reload](),
+		"The store":       reflect.TypeFor[control.Store](),
+		"A helper":        reflect.TypeFor[control.Helper](),
 		"Dropped":         reflect.TypeFor[control.Dropped](),
 	} {
 		var got, want []string

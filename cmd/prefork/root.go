@@ -24,6 +24,9 @@ type program struct {
 // Main is the whole command line: it gives the exit code.
 func Main(args, environ []string, stdout, stderr *os.File) int {
 	p := &program{environ: environ, stdout: stdout, stderr: stderr}
+	if isHelper(args) {
+		return p.help(args)
+	}
 	root := p.root()
 	root.SetArgs(args)
 	root.SetOut(stdout)

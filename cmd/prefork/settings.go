@@ -194,6 +194,12 @@ var settings = []*setting{
 		show:  func(c *master.Config) string { return quote(c.Store.String()) },
 	},
 	{
+		key: "store_file", arg: "PATH", def: "none",
+		usage: "keep a snapshot of a store in memory in this file: read at the start, written now and then and at the stop",
+		parse: text(func(c *master.Config) *string { return &c.StoreFile }),
+		show:  func(c *master.Config) string { return quoteSet(c.StoreFile) },
+	},
+	{
 		key: "control", arg: "PATH", def: "$RUNTIME_DIRECTORY/control.sock, else /run/prefork/NAME.sock for root, else $XDG_RUNTIME_DIR/prefork/NAME.sock",
 		usage: "control socket",
 		parse: text(func(c *master.Config) *string { return &c.Control }),

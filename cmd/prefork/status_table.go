@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"prefork/ipc/store"
 	"prefork/master/control"
 )
 
@@ -31,6 +32,12 @@ func writeStatus(w io.Writer, s *control.Status, now time.Time) error {
 			b.WriteString("\n")
 			t.write(&b)
 		}
+	}
+	if line := storeLine(&s.Store); line != "" {
+		b.WriteString("\nstore: " + line + "\n")
+	}
+	if t := helperTable(s, now); len(t.rows) > 1 {
+		t.write(&b)
 	}
 	if r := s.LastReload; r != nil {
 		fmt.Fprintf(&b, "\nlast reload: %s\n", reloadLine(r, now))
@@ -82,6 +89,39 @@ func emptyTable(s *control.Status, now time.Time) *table {
 			next = "in " + span(max(0, e.Until.Sub(now)))
 		}
 		t.add(strconv.Itoa(e.Slot), next, e.Why)
+	}
+	return t
+}
+
+// storeLine is "" for a master that does not say what its store is.
+func storeLine(s *control.Store) string {
+	line := ""
+	switch {
+	case s.URL != "":
+		line = s.URL
+	case s.Size > 0:
+		line = store.FormatSize(s.Size) + " of memory"
+		if s.Full == "refuse" {
+			line += ", refuses writes when it is full"
+		}
+	default:
+		line = s.Kind
+	}
+	if s.File != "" {
+		line += ", kept in " + s.File
+	}
+	return printable(line)
+}
+
+func helperTable(s *control.Status, now time.Time) *table {
+	t := &table{left: 1}
+	t.add("STORE SOCKET", "UID", "HELPER", "PID", "FOR", "RESTARTS", "WHY")
+	for _, h := range s.Store.Helpers {
+		pid := "-"
+		if h.PID != 0 {
+			pid = strconv.Itoa(h.PID)
+		}
+		t.add(h.Socket, strconv.Itoa(h.UID), h.State, pid, span(now.Sub(h.Since)), strconv.Itoa(h.Restarts), h.Why)
 	}
 	return t
 }

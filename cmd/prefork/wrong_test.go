@@ -60,6 +60,7 @@ var wrong = []struct{ key, text, says string }{
 	{"store", "redis://:se cret@host", `"redis://:***@host" holds a blank or a control character: want them percent-encoded`},
 	{"store", "Redis 7://a", `"Redis 7://a" holds a blank or a control character: want them percent-encoded`},
 	{"store", "://a", `"://a" has no scheme: want a URL such as redis://127.0.0.1:6379/0`},
+	{"store_file", "/srv/{slot}", `"/srv/{slot}": {slot} expands in arguments and in values of env only`},
 	{"control", "@abstract", `"@abstract" is an abstract address, which every user may connect to: want a path`},
 	{"log_format", "xml", `"xml" is not known: want text or json`},
 	{"log_level", "loud", `"loud" is not known: want trace, debug, info, warn or error`},
@@ -184,7 +185,7 @@ prefork: error: FILE:4: unknown key "tables"
 }
 
 func TestFlagsOfWhatIsNotThereYetAreUnknown(t *testing.T) {
-	for _, name := range []string{"hang-timeout", "request-timeout", "max-requests", "max-age", "max-rss", "admin", "store-file"} {
+	for _, name := range []string{"hang-timeout", "request-timeout", "max-requests", "max-age", "max-rss", "admin"} {
 		o := try(t, nil, "run", "--"+name, "1", "--", "app")
 		if o.code != 2 || firstLine(o.stderr) != "prefork: error: unknown flag --"+name {
 			t.Errorf("--%s: exit %d: %s", name, o.code, o.stderr)

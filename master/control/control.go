@@ -51,6 +51,7 @@ type Status struct {
 	Workers    []Worker   `json:"workers"`
 	// Empty lists the slots that have no worker at this moment, and why.
 	Empty      []Slot    `json:"empty,omitempty"`
+	Store      Store     `json:"store"`
 	LastReload *Reload   `json:"last_reload,omitempty"`
 	Message    string    `json:"message,omitempty"` // what a person should know first; STATUS= upwards carries it too
 	Dropped    Dropped   `json:"dropped"`
@@ -91,6 +92,32 @@ type Worker struct {
 	LastActive  time.Time `json:"last_active,omitzero"`
 	Since       time.Time `json:"since"` // in this state
 	Cell        int       `json:"cell"`  // of the scoreboard; -1: it runs without one
+}
+
+// Store is what all workers share.
+type Store struct {
+	Kind    string   `json:"kind"`           // memory, backend, none
+	Size    int64    `json:"size,omitempty"` // bytes, of memory
+	Full    string   `json:"full,omitempty"` // of memory, when it is full: evict, refuse
+	URL     string   `json:"url,omitempty"`  // of a backend, without passwords
+	File    string   `json:"file,omitempty"` // of its snapshot
+	Helpers []Helper `json:"helpers,omitempty"`
+}
+
+// The states of a Helper beside those of a Worker.
+const StateResting = "resting"
+
+// Helper is a process that serves the store on a socket, for the workers of
+// one user.
+type Helper struct {
+	Socket   string    `json:"socket"`
+	UID      int       `json:"uid"`           // whose socket it is
+	PID      int       `json:"pid,omitempty"` // 0: it has no process at this moment
+	State    string    `json:"state"`         // resting, starting, ready, draining, killing
+	Why      string    `json:"why,omitempty"` // how its last process ended, or why this one is killed
+	Since    time.Time `json:"since"`         // in this state
+	Until    time.Time `json:"until,omitzero"`
+	Restarts int       `json:"restarts"` // processes after the first
 }
 
 // Slot is a slot without a worker.
