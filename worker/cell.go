@@ -8,19 +8,21 @@ import (
 )
 
 // openCell maps this process' cell of the scoreboard. A worker that was handed
-// none runs without; so does one alone.
-func (w *Worker) openCell() error {
+// none runs without; so does one alone, and one that finds another layout
+// than its own there, or what another worker has scribbled: what a cell is for
+// is no reason not to serve.
+func (w *Worker) openCell() {
 	fd, ok := w.env.fds[ipc.FDScoreboard]
 	if !ok || w.env.cell < 0 {
-		return nil
+		return
 	}
 	c, err := scoreboard.Open(fd, w.env.cell)
 	if err != nil {
-		return err
+		w.report("count what this worker does", err)
+		return
 	}
 	w.cell, w.conns.counted = c, c
 	c.SetState(scoreboard.StateStarting)
-	return nil
 }
 
 // held gives the connections that this worker has open. Preconditions, here

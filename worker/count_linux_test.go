@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"prefork/ipc"
 	"prefork/ipc/scoreboard"
 )
 
@@ -375,4 +377,20 @@ func TestKilledWorkerLeavesItsRequestsUntilTheCellIsUsedAgain(t *testing.T) {
 	if snap.InFlight != 0 || snap.Requests != 0 || snap.BytesIn != 0 || len(serving) != 0 || h.Count() != 0 {
 		t.Errorf("the next worker has %+v, %+v, %d latencies", snap, serving, h.Count())
 	}
+}
+
+// A worker that finds something else where the scoreboard should be serves
+// without a cell, and says so.
+func TestWorkerWithoutAScoreboardServes(t *testing.T) {
+	p := newPool(t)
+	a := p.spawn(serveRole, ipc.EnvFDs+"=lifeline:4,scoreboard:3")
+	c := dial(t, p.addr)
+	send(t, c, get("/who"))
+	expectBody(t, c, "0")
+	a.err.await(t, "worker: count what this worker does: open scoreboard: ")
+	if snap, _, _ := a.look(p); snap.Requests != 0 || snap.State != scoreboard.StateStarting {
+		t.Errorf("%+v", snap)
+	}
+	a.signal(syscall.SIGTERM)
+	a.expectExit(0)
 }

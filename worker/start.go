@@ -68,9 +68,7 @@ func join() (*Worker, error) {
 	for _, fd := range env.fds {
 		closeOnExec(fd)
 	}
-	if err := w.openCell(); err != nil {
-		return nil, err
-	}
+	w.openCell()
 	if err := w.listen(); err != nil {
 		return nil, err
 	}

@@ -14,7 +14,11 @@ func (s *server) commandAll(*client, [][]byte) {
 
 func (s *server) commandCount(*client, [][]byte) { s.r.int(int64(len(all))) }
 
-func (s *server) commandList(*client, [][]byte) {
+func (s *server) commandList(_ *client, a [][]byte) {
+	if len(a) > 2 { // FILTERBY is for modules and categories
+		s.r.error(errSyntax)
+		return
+	}
 	s.r.array(len(all))
 	for _, k := range all {
 		s.r.text(k.name)
@@ -31,7 +35,7 @@ func (s *server) commandInfo(c *client, a [][]byte) {
 		if k := byName[string(lower(nil, name))]; k != nil {
 			s.describeCommand(k)
 		} else {
-			s.r.nullArray()
+			s.r.null()
 		}
 	}
 }

@@ -45,14 +45,17 @@ func (s *server) parseExpire(a [][]byte) (o expireOptions, ok bool) {
 }
 
 // met says whether the conditions hold for an expiry of now (0: never) and a
-// new one.
+// new one. Redis counts whole milliseconds; here both are counted from moments
+// a few microseconds apart, so that less than half a millisecond is no
+// difference.
 func (o expireOptions) met(now, next time.Duration) bool {
+	const none = time.Millisecond / 2
 	switch {
 	case o.nx && now != 0, o.xx && now == 0:
 		return false
-	case o.gt && (now == 0 || next <= now):
+	case o.gt && (now == 0 || next < now+none):
 		return false
-	case o.lt && now != 0 && next >= now:
+	case o.lt && now != 0 && next > now-none:
 		return false
 	}
 	return true

@@ -74,15 +74,6 @@ func (r *reply) null() {
 	}
 }
 
-// nullArray is the null that stands for an array.
-func (r *reply) nullArray() {
-	if r.three {
-		r.b = append(r.b, "_\r\n"...)
-	} else {
-		r.b = append(r.b, "*-1\r\n"...)
-	}
-}
-
 func (r *reply) array(n int) { r.head('*', n) }
 
 // pairs begins a map of n pairs.

@@ -73,8 +73,14 @@ func (s *server) eval(_ *client, a [][]byte) {
 	s.runScript(known, errScript, a[2:])
 }
 
+const errNoScript = "NOSCRIPT No matching script. Please use EVAL."
+
 func (s *server) evalsha(_ *client, a [][]byte) {
-	s.runScript(s.scripts[string(lower64(a[1]))], "NOSCRIPT No matching script. Please use EVAL.", a[2:])
+	if len(a[1]) != 2*sha1.Size {
+		s.r.error(errNoScript)
+		return
+	}
+	s.runScript(s.scripts[string(lower64(a[1]))], errNoScript, a[2:])
 }
 
 // lower64 is a digest in lower case.

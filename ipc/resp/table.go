@@ -57,7 +57,7 @@ var table = []command{
 
 	// The connection.
 	{"ping", -1, "fast", 0, 0, 0, "connection", "1.0.0", "Returns the server's liveliness response.", (*server).ping, nil},
-	{"echo", 2, "fast", 0, 0, 0, "connection", "1.0.0", "Returns the given string.", (*server).echo, nil},
+	{"echo", 2, "loading stale fast", 0, 0, 0, "connection", "1.0.0", "Returns the given string.", (*server).echo, nil},
 	{"hello", -1, "noscript loading stale fast no_auth allow_busy", 0, 0, 0, "connection", "6.0.0", "Handshakes with the server.", (*server).hello, nil},
 	{"auth", -2, "noscript loading stale fast no_auth allow_busy", 0, 0, 0, "connection", "1.0.0", "Authenticates the connection.", (*server).auth, nil},
 	{"select", 2, "loading stale fast", 0, 0, 0, "connection", "1.0.0", "Changes the selected database.", (*server).selectCommand, nil},
@@ -79,7 +79,7 @@ var table = []command{
 	{"time", 1, "loading stale fast", 0, 0, 0, "server", "2.6.0", "Returns the server time.", (*server).time, nil},
 	{"command", -1, "loading stale", 0, 0, 0, "server", "2.8.13", "Returns detailed information about all commands.", (*server).commandAll, nil},
 	{"command|count", 2, "loading stale", 0, 0, 0, "server", "2.8.13", "Returns a count of commands.", (*server).commandCount, nil},
-	{"command|list", 2, "loading stale", 0, 0, 0, "server", "7.0.0", "Returns a list of command names.", (*server).commandList, nil},
+	{"command|list", -2, "loading stale", 0, 0, 0, "server", "7.0.0", "Returns a list of command names.", (*server).commandList, nil},
 	{"command|info", -2, "loading stale", 0, 0, 0, "server", "2.8.13", "Returns information about one, multiple or all commands.", (*server).commandInfo, nil},
 	{"command|docs", -2, "loading stale", 0, 0, 0, "server", "7.0.0", "Returns documentary information about one, multiple or all commands.", (*server).commandDocs, nil},
 	{"config", -2, "", 0, 0, 0, "server", "2.0.0", "A container for server configuration commands.", nil, nil},

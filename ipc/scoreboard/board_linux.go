@@ -67,6 +67,8 @@ func (b *Board) Alloc(slot, generation int, id uint64) (cell int, ok bool) {
 		return 0, false
 	}
 	b.clear(cell)
+	// Any worker can write these: the next one must not suffer for it.
+	b.segment.Word(offMagic).Store(magic)
 	word(b.segment, cell, offPlace).Store(place(slot, generation))
 	word(b.segment, cell, offID).Store(id) // last: a cell with an id is complete
 	b.used[cell/64] |= 1 << (cell % 64)

@@ -15,9 +15,9 @@
 //	c.Advance()                                // bytes of it were read or written
 //	r.End()
 //
-// A Board is for one goroutine, a Cell for all of its process. No method
-// waits for another process or makes a system call that could, but for Create,
-// Open and Close; a request that finds no place takes a lock of its process.
+// A Board is for one goroutine, a Cell for all of its process. No method waits
+// for another process; Create, Open, Alloc and Close alone make system calls,
+// and a request that finds no place takes a lock of its process.
 //
 // The master trusts nothing in the segment: which cells are in use, and whose
 // they are, it keeps in its own memory; what it copies it checks (ErrBadCell);
