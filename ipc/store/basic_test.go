@@ -60,9 +60,9 @@ func TestValuesOfEveryLengthComeBack(t *testing.T) {
 
 func TestFullStoreRefusesOrEvicts(t *testing.T) {
 	for _, full := range []store.FullPolicy{store.RefuseFull, store.EvictLRU} {
-		s := private(t, 16<<20, full)
+		s := private(t, 8<<20, full)
 		var refused, n int
-		for i := range 80000 {
+		for i := range 30000 {
 			_, err := s.Set(ctx, fmt.Sprint(i), make([]byte, 256), store.Write{})
 			switch {
 			case errors.Is(err, store.ErrFull):
@@ -84,7 +84,7 @@ func TestFullStoreRefusesOrEvicts(t *testing.T) {
 		}
 		if full == store.RefuseFull {
 			// All of it comes back.
-			for i := range 80000 {
+			for i := range 30000 {
 				_, err := s.Delete(ctx, fmt.Sprint(i), 0)
 				must(t, err)
 			}
@@ -93,7 +93,7 @@ func TestFullStoreRefusesOrEvicts(t *testing.T) {
 			}
 		}
 		// Values of the largest size fit anywhere.
-		for i := range 10 {
+		for i := range 4 {
 			if _, err := s.Set(ctx, fmt.Sprint("large", i), make([]byte, store.MaxValue), store.Write{}); err != nil {
 				t.Errorf("policy %d: large value %d: %v", full, i, err)
 			}

@@ -51,13 +51,18 @@ func (e *Embedded) fresh(sh int) uint64 {
 // the free list is damaged. Preconditions: the lock is held, n are available.
 func (e *Embedded) supply(sh, n int) (supply, bool) {
 	s := shard(sh)
-	free, count, used := e.m.get(s+sFree), e.m.get(s+sFreeCount), e.m.get(s+sFresh)
+	free, count := e.m.get(s+sFree), e.m.get(s+sFreeCount)
+	own := uint64(e.g.perShard)
+	used := min(e.m.get(s+sFresh), own)
 	if uint64(n) <= count {
 		return supply{head: free, count: count - uint64(n), used: used}, true
 	}
 	// The whole free list, behind so many fresh ones.
 	k := uint64(n) - count
-	first := uint64(sh)*uint64(e.g.perShard) + used + 1
+	if k > own-used {
+		return supply{}, false // somebody wrote into the figures since
+	}
+	first := uint64(sh)*own + used + 1
 	for i := first; i < first+k-1; i++ {
 		e.m.put(e.g.block(i)+bNext, i+1)
 	}

@@ -136,26 +136,22 @@ func (e *Embedded) apply(sh int, c *change) (need int, err error) {
 	live := at.block != 0 && !st.expired(now)
 	c.found = live
 	what, err := e.decide(sh, c, at, &st, live, now)
-	if err == ErrCorrupt {
-		e.quarantine(sh, c.hash, c.kind, c.key)
-	}
-	if err != nil {
-		return 0, err
-	}
-	switch what {
-	case put:
-		return e.write(sh, c, at, &st)
-	case remove:
-		if at.block != 0 {
-			return 0, e.unlink(sh, at, &st)
-		}
-	case retime:
+	switch {
+	case err != nil:
+	case what == put:
+		need, err = e.write(sh, c, at, &st)
+	case what == remove && at.block != 0:
+		err = e.unlink(sh, at, &st)
+	case what == retime:
 		// One word: it needs no journal. A reader that meets it sees the old
 		// expiry or the new one.
 		e.noteExpiry(sh, c.until)
 		e.m.put(e.g.block(at.block)+bExpiry, uint64(c.until))
 	}
-	return 0, nil
+	if err == ErrCorrupt {
+		e.quarantine(sh, c.hash, c.kind, c.key)
+	}
+	return need, err
 }
 
 // decide says what a change does to the entry that is there, and makes the

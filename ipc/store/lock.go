@@ -11,9 +11,10 @@ import (
 // waits sets the bit, who unlocks with the bit set wakes one, and who was woken
 // takes the lock with the bit set, as there may be more.
 const (
-	spins    = 60                     // looks at the word before a wait
-	patience = 10 * time.Millisecond  // of a wait before the kernel is asked whether the holder lives
-	busy     = 250 * time.Millisecond // of waiting before ErrBusy
+	spins    = 60                      // looks at the word before a wait
+	patience = 10 * time.Millisecond   // of a wait before the kernel is asked whether the holder lives
+	busy     = 250 * time.Millisecond  // of one holder's turn before ErrBusy
+	starved  = 1500 * time.Millisecond // of waiting, whoever had it, before ErrBusy
 )
 
 // lock takes a shard's lock. A dead holder's is taken over and its change made
@@ -39,6 +40,7 @@ func (e *Embedded) lockSlowly(sh, word int, mine uint64) error {
 	}
 	mine |= 1
 	began := time.Now()
+	since, turn := began, e.m.get(shard(sh)+sTurn) // of the present holder
 	for {
 		held := e.m.get(word)
 		switch {
@@ -54,11 +56,10 @@ func (e *Embedded) lockSlowly(sh, word int, mine uint64) error {
 			held |= 1
 		}
 		shm.Wait(&e.m[word], held, e.patience)
-		waited := time.Since(began)
-		if waited < e.patience || e.m.get(word) != held {
-			continue
-		}
-		if !e.alive(held >> 1) {
+		now := time.Now()
+		if t := e.m.get(shard(sh) + sTurn); t != turn || e.m.get(word) != held {
+			since, turn = now, t
+		} else if now.Sub(since) >= e.patience && !e.alive(held>>1) {
 			// The id is never given again: a word that still has it is the
 			// dead one's.
 			if e.m.cas(word, held, mine) {
@@ -68,11 +69,12 @@ func (e *Embedded) lockSlowly(sh, word int, mine uint64) error {
 			}
 			continue
 		}
-		if waited > busy {
+		stuck := now.Sub(since) > busy
+		if stuck && e.onBusy != nil {
+			e.onBusy(sh, held>>1)
+		}
+		if stuck || now.Sub(began) > starved {
 			e.count(cBusy)
-			if e.onBusy != nil {
-				e.onBusy(sh, held>>1)
-			}
 			return ErrBusy
 		}
 	}
