@@ -231,9 +231,10 @@ func namesAreNotKeys(s *suite) {
 	if found == 0 {
 		s.Fatal("scan did not give the key")
 	}
-	// A token of one is none of the other.
-	s.wants(s.Unlock(ctx, store.Token{Name: "x", Number: l.Number, Places: 1}), store.ErrFenced)
-	s.wants(s.Unlock(ctx, store.Token{Name: "x", Number: p.Number}), store.ErrFenced)
+	if l.Number != p.Number { // else the tokens differ by their kind alone
+		s.wants(s.Unlock(ctx, store.Token{Name: "x", Number: l.Number, Places: 1}), store.ErrFenced)
+		s.wants(s.Unlock(ctx, store.Token{Name: "x", Number: p.Number}), store.ErrFenced)
+	}
 	s.must(s.Unlock(ctx, l))
 	s.must(s.Unlock(ctx, p))
 }
