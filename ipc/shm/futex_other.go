@@ -11,7 +11,7 @@ import (
 // looks at the word again.
 func Wait(word *atomic.Uint64, value uint64, timeout time.Duration) {
 	if uint32(word.Load()) == uint32(value) {
-		time.Sleep(min(timeout, 50*time.Microsecond))
+		<-time.After(min(timeout, 50*time.Microsecond))
 	}
 }
 

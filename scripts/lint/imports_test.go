@@ -76,6 +76,7 @@ var forbiddenDeps = map[string]reasons{
 		"github.com/hashicorp/go-hclog": "libraries return errors; only master and cmd log",
 		"github.com/spf13":              "an application that imports worker links no command line",
 		"github.com/pelletier/go-toml":  "an application that imports worker links no TOML",
+		"github.com/redis":              "a Redis client is linked by an application that imports ipc/redis, and by no other",
 		"text/template":                 "templates switch off the linker's method pruning in every application",
 		"html/template":                 "templates switch off the linker's method pruning in every application",
 	},
@@ -104,6 +105,19 @@ var forbiddenImports = map[string]reasons{
 	"prefork/master/helper": {
 		"prefork/master": "a helper parses bytes from outside and imports ipc and sockets only",
 	},
+}
+
+// Sessions are a package of their own, for applications that want them.
+func TestWorkerAloneLinksNoSessions(t *testing.T) {
+	for _, p := range packages(t) {
+		if p.ImportPath == "prefork/worker" {
+			for _, dep := range p.Deps {
+				if within(dep, "github.com/alexedwards") {
+					t.Errorf("%s reaches %s", p.ImportPath, dep)
+				}
+			}
+		}
+	}
 }
 
 func TestImportsPointOneWay(t *testing.T) {
@@ -139,6 +153,11 @@ var modules = reasons{
 	"github.com/spf13/pflag":               "the command line",
 	"github.com/pelletier/go-toml/v2":      "the config file",
 	"golang.org/x/sys":                     "system calls",
+	"github.com/dchest/siphash":            "the store's keyed hash",
+	"github.com/redis/go-redis/v9":         "the store over Redis, for the demo and the store commands",
+	"github.com/alexedwards/scs/v2":        "sessions, for the demo",
+	"github.com/cespare/xxhash/v2":         "of go-redis",
+	"go.uber.org/atomic":                   "of go-redis",
 	"github.com/fatih/color":               "of go-hclog",
 	"github.com/mattn/go-isatty":           "of go-hclog",
 	"github.com/mattn/go-colorable":        "of go-hclog",
