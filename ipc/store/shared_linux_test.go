@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"prefork/ipc/store"
+	"prefork/ipc/store/storetest"
 )
 
 // TestMain lets the test binary be a process that uses the store at
@@ -421,4 +422,14 @@ func TestScribbledStoreIsAnErrorAtWorst(t *testing.T) {
 
 func shared(t testing.TB, size int64) *store.Embedded {
 	return opened(t, created(t, store.Config{Size: size, Full: store.RefuseFull}))
+}
+
+func TestSharedStoreKeepsTheContract(t *testing.T) {
+	segments := make(map[*testing.T]*store.Segment)
+	storetest.Run(t, func(t *testing.T) store.Store {
+		if segments[t] == nil {
+			segments[t] = created(t, store.Config{Size: 16 << 20, Full: store.RefuseFull})
+		}
+		return opened(t, segments[t])
+	}, storetest.Features{SameProcess: true})
 }
