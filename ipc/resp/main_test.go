@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -35,10 +36,28 @@ func serveAt(path string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("ready")
+	if n, err := strconv.Atoi(os.Getenv("RESP_TEST_FDS")); err == nil {
+		// Serve counts with the limit of now; then all but n are in use.
+		time.AfterFunc(200*time.Millisecond, func() { leaveFDs(n) })
+	} else {
+		fmt.Println("ready")
+	}
 	return resp.Serve(ctx, fd, store.Private(store.Config{Size: 256 << 20}), resp.Options{
 		Inline: true, Version: "test", Password: os.Getenv("RESP_TEST_PASSWORD"),
 	})
+}
+
+// leaveFDs lowers the limit of open files to n more than there are.
+func leaveFDs(n int) {
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		panic(err)
+	}
+	limit := uint64(len(all) - 1 + n)
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
+		panic(err)
+	}
+	fmt.Println("ready")
 }
 
 func listenAt(path string) (fd int, err error) {

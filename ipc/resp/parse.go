@@ -166,15 +166,18 @@ func (p *parser) inline(b []byte, is *bounds) (complete bool, err error) {
 		}
 		return false, malformed("expected '*', got '" + printable(b[0]) + "'")
 	}
+	end := len(b)
 	i := bytes.IndexByte(b[p.at:], '\n')
+	if i >= 0 {
+		end = p.at + i
+	}
+	if end > maxLine || (is.guest && end > guestBulk) {
+		return false, malformed("too big inline request")
+	}
 	if i < 0 {
-		if len(b) > maxLine || (is.guest && len(b) > guestBulk) {
-			return false, malformed("too big inline request")
-		}
 		p.at = len(b)
 		return false, nil
 	}
-	end := p.at + i
 	p.line, p.at = true, end+1
 	line, _, _ := bytes.Cut(b[:end], []byte{0}) // Redis ends a line there
 	if !p.split(bytes.TrimSuffix(line, []byte{'\r'})) {
