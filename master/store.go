@@ -37,7 +37,10 @@ func (s *sharedStore) open(cfg Store, control string) (err error) {
 		return nil
 	}
 	if control != "" {
-		removeFronts(control)
+		if s.control, err = filepath.Abs(control); err != nil { // workers have another working folder
+			return err
+		}
+		removeFronts(s.control)
 	}
 	if s.segment, err = store.Create(cfg.Memory); err != nil {
 		return err
