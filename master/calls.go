@@ -13,7 +13,7 @@ func (m *master) answer(c *call) {
 	stopping := m.pool.Phase() == pool.PhaseStopping
 	switch c.req.Command {
 	case control.CmdStatus:
-		c.finish(control.Answer{OK: true, Status: m.statusNow()})
+		c.finish(control.Answer{OK: true, Status: m.statusNow(c.req.Serving)})
 	case control.CmdVersion:
 		c.finish(control.Answer{OK: true, Result: m.opt.Version})
 	case control.CmdReload:

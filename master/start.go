@@ -55,7 +55,7 @@ func (m *master) open() (code int, err error) {
 		return ExitRuntime, err
 	}
 	if err := m.store.open(m.cfg.Store, m.control); err != nil {
-		return ExitRuntime, err
+		return ExitRuntime, fmt.Errorf("store of %s: %w", m.cfg.Store, explainSize(err))
 	}
 	if m.sockets, err = sockets.Passed(); err != nil {
 		return ExitRuntime, err

@@ -20,7 +20,7 @@ var stateNames = map[pool.WorkerState]string{
 }
 
 // statusNow is a picture of the pool. Nothing in it is shared with the loop.
-func (m *master) statusNow() *control.Status {
+func (m *master) statusNow(serving bool) *control.Status {
 	m.step(pool.Tick{}) // so that what time alone changed is in it
 	m.counts.StderrBytes = m.out.dropped.Load()
 	s := &control.Status{
@@ -37,7 +37,7 @@ func (m *master) statusNow() *control.Status {
 	var cells []scoreboard.Snapshot // of the ready workers of the running generation
 	for _, w := range m.pool.Workers() {
 		if p := m.procs[w.ID]; p != nil {
-			c, snap := m.workerStatus(w, p)
+			c, snap := m.workerStatus(w, p, serving)
 			s.Workers = append(s.Workers, c)
 			if snap != nil && w.State == pool.StateReady && w.Generation == m.running.number {
 				cells = append(cells, *snap)
@@ -64,6 +64,7 @@ func (m *master) statusNow() *control.Status {
 		s.Listeners = append(s.Listeners, l)
 	}
 	s.Store = m.storeStatus()
+	s.Totals = m.totals()
 	s.Dropped = m.counts
 	for _, list := range []map[pool.ID]*proc{m.procs, m.helpers} {
 		for _, p := range list {
@@ -88,20 +89,13 @@ func (m *master) phaseName() string {
 
 // workerStatus also gives the worker's cell, nil where it has none that says
 // something.
-func (m *master) workerStatus(w pool.Worker, p *proc) (c control.Worker, cell *scoreboard.Snapshot) {
+func (m *master) workerStatus(w pool.Worker, p *proc, serving bool) (c control.Worker, cell *scoreboard.Snapshot) {
 	c = control.Worker{
 		Slot: w.Slot, PID: w.PID, Generation: w.Generation, State: stateNames[w.State], Why: w.Why,
 		Status: p.status, Since: m.start.Add(w.Since), Cell: p.cell,
-		Connections: -1, Requests: -1, Accepted: -1,
+		Connections: -1, Requests: -1, Accepted: -1, Counts: control.NoCounts,
 	}
-	if !w.GoLibrary {
-		return c, nil // a cell that nobody writes says nothing
-	}
-	if snap, ok := m.snapshot(p); ok {
-		cell = &snap
-		c.Connections, c.Requests, c.Accepted = snap.Connections, snap.Requests, snap.Accepted
-		c.LastActive = snap.LastActive
-	}
+	cell = m.cellStatus(&c, w, p, serving)
 	return c, cell
 }
 

@@ -1,11 +1,15 @@
 package master
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"prefork/ipc/store"
 	"prefork/master/internal/pool"
@@ -33,13 +37,32 @@ func (s *sharedStore) open(cfg Store, control string) (err error) {
 		return nil
 	}
 	if control != "" {
-		removeFronts(control)
+		if s.control, err = filepath.Abs(control); err != nil { // workers have another working folder
+			return err
+		}
+		removeFronts(s.control)
 	}
 	if s.segment, err = store.Create(cfg.Memory); err != nil {
 		return err
 	}
 	s.holder = s.segment.Holder
 	return nil
+}
+
+// explainSize names the limit that a segment is too large for: ftruncate(2) and
+// mmap(2), ERRORS.
+func explainSize(err error) error {
+	for _, l := range []struct {
+		no       unix.Errno
+		resource int
+		name     string
+	}{{unix.EFBIG, unix.RLIMIT_FSIZE, "RLIMIT_FSIZE"}, {unix.ENOMEM, unix.RLIMIT_AS, "RLIMIT_AS"}} {
+		var limit unix.Rlimit
+		if errors.Is(err, l.no) && unix.Getrlimit(l.resource, &limit) == nil && limit.Cur != unix.RLIM_INFINITY {
+			return fmt.Errorf("%w: the master's %s is %d bytes", err, l.name, limit.Cur)
+		}
+	}
+	return err
 }
 
 // fd gives the segment's descriptor, -1 where there is none.

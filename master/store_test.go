@@ -57,6 +57,15 @@ func TestAFrontIsBesideTheControlSocketAndOursAlone(t *testing.T) {
 	}
 }
 
+func TestTheURLOfAFrontIsAbsolute(t *testing.T) {
+	dir := folder(t)
+	t.Chdir(dir)
+	f, err := openStore(t, "c.sock").frontFor(us(), Config{})
+	if err != nil || f.url() != "unix://"+dir+"/c.sock.store" {
+		t.Errorf("%+v, %v", f, err)
+	}
+}
+
 // The control socket says that the master that left it is gone. A helper of
 // that one may still listen.
 func TestAFrontOfADeadMasterIsTakenOver(t *testing.T) {
@@ -152,4 +161,13 @@ func TestAFrontBelongsToTheWorkersUser(t *testing.T) {
 	if err := unix.Stat(second.folder, &st); err != nil || st.Uid != 65534 || st.Mode&0o7777 != 0o700 {
 		t.Errorf("%s: uid %d, mode %o, %v", second.folder, st.Uid, st.Mode, err)
 	}
+}
+
+func TestASegmentThatCannotBeMadeNamesTheCause(t *testing.T) {
+	var s sharedStore
+	err := s.open(Store{Memory: store.Config{Size: 1 << 62}}, "")
+	if err == nil || !strings.Contains(explainSize(err).Error(), "create store: ") {
+		t.Errorf("%v, want what could not be made", err)
+	}
+	s.close()
 }

@@ -175,6 +175,9 @@ func (m *master) message() string {
 	wanted := m.pool.Wanted()
 	switch m.pool.Phase() {
 	case pool.PhaseStarting:
+		if m.cfg.StoreFile != "" && !m.store.loaded {
+			return "starting: the store is read from " + m.cfg.StoreFile
+		}
 		if m.pool.Settling() {
 			return fmt.Sprintf("starting: %d of %d workers ready, settling", ready, wanted)
 		}

@@ -144,22 +144,28 @@ func TestReferenceHasEveryFieldOfTheStatus(t *testing.T) {
 	text := page(t, "control.md")
 	first := regexp.MustCompile("^\\| `([^`]+)`")
 	for heading, typ := range map[string]reflect.Type{
-		"Request":         reflect.TypeFor[control.Request](),
-		"Answer":          reflect.TypeFor[control.Answer](),
-		"Status":          reflect.TypeFor[control.Status](),
-		"A listener":      reflect.TypeFor[control.Listener](),
-		"A worker":        reflect.TypeFor[control.Worker](),
-		"An empty slot":   reflect.TypeFor[control.Slot](),
-		"The last reload": reflect.TypeFor[control.Reload](),
-		"The store":       reflect.TypeFor[control.Store](),
-		"A helper":        reflect.TypeFor[control.Helper](),
-		"Dropped":         reflect.TypeFor[control.Dropped](),
+		"Request":                  reflect.TypeFor[control.Request](),
+		"Answer":                   reflect.TypeFor[control.Answer](),
+		"Status":                   reflect.TypeFor[control.Status](),
+		"A listener":               reflect.TypeFor[control.Listener](),
+		"A worker":                 reflect.TypeFor[control.Worker](),
+		"A latency":                reflect.TypeFor[control.Latency](),
+		"The totals":               reflect.TypeFor[control.Totals](),
+		"An empty slot":            reflect.TypeFor[control.Slot](),
+		"The last reload":          reflect.TypeFor[control.Reload](),
+		"The store":                reflect.TypeFor[control.Store](),
+		"A request that is served": reflect.TypeFor[control.Serving](),
+		"A helper":                 reflect.TypeFor[control.Helper](),
+		"Dropped":                  reflect.TypeFor[control.Dropped](),
 	} {
 		var got, want []string
 		for _, row := range rows(t, text, heading) {
 			got = append(got, first.FindStringSubmatch(row)[1])
 		}
 		for _, f := range reflect.VisibleFields(typ) {
+			if f.Anonymous {
+				continue // its fields stand for it
+			}
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			want = append(want, name)
 		}

@@ -17,6 +17,8 @@ import (
 const statusHelp = `status shows a running pool: what it does, its listeners, its workers, slots
 that have none, and the last reload.
 
+With --verbose it also shows how long answers take, what is in flight, which
+requests are served at this moment, and the totals since the master began.
 With --json it prints the stable format of docs/reference/control.md. With
 --ready it prints one line and exits 0 while the pool takes new work, 1 before it
 is ready and while it leaves: a health check.
@@ -35,11 +37,12 @@ func (p *program) statusCommand() *cobra.Command {
 	}
 	t := p.target(cmd)
 	asJSON := cmd.Flags().Bool("json", false, "print the status as JSON")
+	verbose := cmd.Flags().BoolP("verbose", "v", false, "also show latencies, and the requests that are served now")
 	ready := cmd.Flags().Bool("ready", false, "exit 0 when the pool takes new work, else 1")
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
 		defer cancel()
-		a, err := p.askPool(ctx, t, first(args), control.Request{Command: control.CmdStatus})
+		a, err := p.askPool(ctx, t, first(args), control.Request{Command: control.CmdStatus, Serving: *verbose})
 		if err != nil {
 			return err
 		}
@@ -55,7 +58,7 @@ func (p *program) statusCommand() *cobra.Command {
 		case *ready:
 			return p.writeReady(a.Status)
 		}
-		return writeStatus(p.stdout, a.Status, time.Now())
+		return writeStatus(p.stdout, a.Status, *verbose, time.Now())
 	}
 	return cmd
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // writeStatus writes a status for people. Every text in it is escaped.
-func writeStatus(w io.Writer, s *control.Status, now time.Time) error {
+func writeStatus(w io.Writer, s *control.Status, verbose bool, now time.Time) error {
 	var b strings.Builder
 	wanted := strconv.Itoa(s.Wanted)
 	if s.Configured != s.Wanted {
@@ -27,7 +27,11 @@ func writeStatus(w io.Writer, s *control.Status, now time.Time) error {
 	if s.Message != "" {
 		b.WriteString(printable(s.Message) + "\n")
 	}
-	for _, t := range []*table{listenerTable(s), workerTable(s, now), emptyTable(s, now)} {
+	tables := []*table{listenerTable(s), workerTable(s, now), emptyTable(s, now)}
+	if verbose {
+		tables = append(tables, countsTable(s, now), servingTable(s, now))
+	}
+	for _, t := range tables {
 		if len(t.rows) > 1 {
 			b.WriteString("\n")
 			t.write(&b)
@@ -38,6 +42,9 @@ func writeStatus(w io.Writer, s *control.Status, now time.Time) error {
 	}
 	if t := helperTable(s, now); len(t.rows) > 1 {
 		t.write(&b)
+	}
+	if verbose {
+		b.WriteString("\ntotals: " + totalsLine(s.Totals) + "\n")
 	}
 	if r := s.LastReload; r != nil {
 		fmt.Fprintf(&b, "\nlast reload: %s\n", reloadLine(r, now))

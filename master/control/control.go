@@ -24,6 +24,8 @@ type Request struct {
 	Command string `json:"command"`
 	// Workers is the count that scale asks for, 1 or more.
 	Workers int `json:"workers,omitempty"`
+	// Serving asks a status for the requests that workers serve, too.
+	Serving bool `json:"serving,omitempty"`
 }
 
 // Answer is one line back. A line whose Progress is not empty is not the last
@@ -52,6 +54,7 @@ type Status struct {
 	// Empty lists the slots that have no worker at this moment, and why.
 	Empty      []Slot    `json:"empty,omitempty"`
 	Store      Store     `json:"store"`
+	Totals     Totals    `json:"totals"`
 	LastReload *Reload   `json:"last_reload,omitempty"`
 	Message    string    `json:"message,omitempty"` // what a person should know first; STATUS= upwards carries it too
 	Dropped    Dropped   `json:"dropped"`
@@ -84,14 +87,16 @@ type Worker struct {
 	PID         int       `json:"pid"`
 	Generation  int       `json:"generation"`
 	State       string    `json:"state"`
-	Why         string    `json:"why,omitempty"`    // why it drains: reload, scale, stop, its own wish, ...
-	Status      string    `json:"status,omitempty"` // its own STATUS=
-	Connections int64     `json:"connections"`      // open now; -1: it does not say
-	Requests    int64     `json:"requests"`         // served since it started; -1: it does not say
-	Accepted    int64     `json:"accepted"`         // connections accepted since it started; -1: it does not say
-	LastActive  time.Time `json:"last_active,omitzero"`
-	Since       time.Time `json:"since"` // in this state
-	Cell        int       `json:"cell"`  // of the scoreboard; -1: it runs without one
+	Why         string    `json:"why,omitempty"`        // why it drains: reload, scale, stop, its own wish, ...
+	Status      string    `json:"status,omitempty"`     // its own STATUS=
+	Connections int64     `json:"connections"`          // open now; -1: it does not say
+	Requests    int64     `json:"requests"`             // begun since it started; -1: it does not say
+	Accepted    int64     `json:"accepted"`             // connections accepted since it started; -1: it does not say
+	LastActive  time.Time `json:"last_active,omitzero"` // of its last heartbeat
+	Counts
+	Serving []Serving `json:"serving,omitempty"` // where the request asked for it
+	Since   time.Time `json:"since"`             // in this state
+	Cell    int       `json:"cell"`              // of the scoreboard; -1: it runs without one
 }
 
 // Store is what all workers share.

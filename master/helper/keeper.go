@@ -121,10 +121,19 @@ func (k *keeper) save() {
 			k.complaint = ""
 			k.say(info, "the store's file is written again")
 		}
-	case err.Error() != k.complaint:
-		k.complaint = err.Error()
+	case cause(err) != k.complaint:
+		k.complaint = cause(err)
 		k.say(warning, "the store's file is not up to date: %v", err)
 	}
+}
+
+// cause is what two failures have in common: their texts have the names of new
+// files.
+func cause(err error) string {
+	if no, ok := errors.AsType[unix.Errno](err); ok {
+		return no.Error()
+	}
+	return err.Error()
 }
 
 // orphaned writes the last snapshot at the end of the master: the next one may

@@ -110,15 +110,19 @@ func (p *place) sayReady(ctx context.Context) error {
 // of the master once no client is left, within the workers' drain timeout.
 func (p *place) await(ctx context.Context, k *keeper, clients func() bool) {
 	gone := p.masterGone()
-	tick := time.NewTicker(saveEvery)
-	defer tick.Stop()
+	var tick <-chan time.Time // never, without a file
+	if p.file != "" {
+		every := time.NewTicker(saveEvery)
+		defer every.Stop()
+		tick = every.C
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-p.told:
 			return
-		case <-tick.C:
+		case <-tick:
 			k.periodic()
 		case <-gone:
 			k.orphaned()

@@ -171,3 +171,16 @@ func TestStoreURLIsToldToWorkersAlone(t *testing.T) {
 		t.Errorf("--store none: %v\n%q", err, env)
 	}
 }
+
+// A store that is too large for a limit of the master is a start that says so.
+func TestStoreThatIsTooLargeForALimitNamesIt(t *testing.T) {
+	o := sleeping("--store", "64MiB")
+	o.Wrap, o.NoWait = []string{"sh", "-c", `ulimit -f 1000; exec "$0" "$@"`}, true
+	p := Start(t, o)
+	if code, _ := p.Wait(t); code != 1 {
+		t.Errorf("exit %d, want 1", code)
+	}
+	if text := p.Err.String(); !strings.Contains(text, "store of 64MiB: create store: ") || !strings.Contains(text, "file too large: the master's RLIMIT_FSIZE is ") {
+		t.Errorf("it does not say why:\n%s", text)
+	}
+}

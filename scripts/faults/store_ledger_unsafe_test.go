@@ -135,9 +135,11 @@ func openMemfd(t testing.TB, pid int, name string) int {
 	return -1
 }
 
-// mapBytes maps a segment as bytes; the test's end takes it away.
-func mapBytes(t testing.TB, fd int) []byte {
+// mapMemfd maps a memfd that a process has; the test's end takes it away.
+func mapMemfd(t testing.TB, pid int, name string) []byte {
 	t.Helper()
+	fd := openMemfd(t, pid, name)
+	defer func() { _ = unix.Close(fd) }()
 	var st syscall.Stat_t
 	if err := syscall.Fstat(fd, &st); err != nil {
 		t.Fatal(err)

@@ -153,15 +153,15 @@ func wantFree(t testing.TB, s store.Store, name string, places int) {
 }
 
 // checkStore wants a store without a fault.
-func checkStore(t testing.TB, s store.Store) {
+func checkStore(t testing.TB, s *store.Embedded) {
 	t.Helper()
-	st, err := s.Stats(background)
-	if err != nil {
-		t.Error(err)
-		return
+	r, err := s.Check(background)
+	if err != nil || !r.Clean() {
+		t.Errorf("check: %v\n%s", err, r)
 	}
-	if st.Quarantined != 0 {
-		t.Errorf("%d entries were quarantined: %+v", st.Quarantined, st)
+	st, err := s.Stats(background)
+	if err != nil || st.Quarantined != 0 {
+		t.Errorf("%d entries were quarantined (%v): %+v", st.Quarantined, err, st)
 	}
 }
 

@@ -1,0 +1,170 @@
+//go:build faults
+
+package faults
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Where a segment has its internal locks, docs/reference/store-layout.md.
+const (
+	layoutShards    = 2 * 8    // how many there are
+	layoutShard     = 9728 * 8 // the first
+	layoutShardSize = 128 * 8
+)
+
+// Workers are stopped (SIGSTOP) at the moment when they hold an internal lock
+// of the store. Everybody else goes on within two seconds, nothing is lost,
+// and the stopped one is gone; one line of the log says so.
+func TestStopsWithAnInternalLockHoldUpNobodyForLong(t *testing.T) {
+	rounds := Count(t, 200)
+	// The master kills one such process a second: two pools halve the time.
+	const pools = 2
+	var wg sync.WaitGroup
+	took := make([][]time.Duration, pools)
+	tries := make([]int, pools)
+	all := make([]*hammered, pools)
+	for i := range pools {
+		all[i] = startHammers(t, 4, 2)
+	}
+	for i, h := range all {
+		memory := mapMemfd(t, h.PID, "prefork-store")
+		wg.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(i), 11))
+			for len(took[i]) < rounds/pools && !t.Failed() {
+				pid := h.stopHolder(t, memory, random, &tries[i])
+				if pid == 0 {
+					return
+				}
+				took[i] = append(took[i], h.untilGone(t, pid))
+			}
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	var times []time.Duration
+	longest, beats := uint64(0), uint64(0)
+	for i, h := range all {
+		h.settle(t)
+		times = append(times, took[i]...)
+		beats += h.ledger.sum(h.lanes, laneBeats)
+		for n := range h.lanes {
+			longest = max(longest, h.ledger.lane(n).words[laneLongest].Load())
+		}
+		if n := h.logLines(`"killing a process that held the store's lock"`); n != len(took[i]) {
+			t.Errorf("%d lines about %d stopped workers", n, len(took[i]))
+		}
+	}
+	middle, last := median(times)
+	Figure(t, "store-stopped", "%d workers stopped with an internal lock (of %d stopped): gone after %v (median), %v at most; the longest of %d operations of the others, with its repetitions, %v",
+		len(times), tries[0]+tries[1], middle.Round(time.Millisecond), last.Round(time.Millisecond), beats, time.Duration(longest).Round(time.Millisecond))
+	if longest > uint64(2*time.Second) {
+		t.Errorf("an operation took %v", time.Duration(longest))
+	}
+}
+
+// stopHolder stops workers at random until one holds an internal lock, and
+// gives its pid; the others go on.
+func (h *hammered) stopHolder(t testing.TB, memory []byte, random *rand.Rand, tries *int) int {
+	late := time.Now().Add(Patience)
+	for time.Now().Before(late) {
+		pause := time.NewTimer(time.Duration(random.IntN(2000)) * time.Microsecond)
+		<-pause.C // stops must not follow a rhythm
+		n := random.IntN(h.lanes)
+		pid, ok := h.ledger.signalLane(n, syscall.SIGSTOP)
+		if !ok {
+			continue
+		}
+		*tries++
+		for processState(pid) != "T" {
+			if h.Ended() {
+				t.Errorf("the master ended\n%s", h.Err)
+				return 0
+			}
+		}
+		if holds(memory, storeID(pid)) {
+			return pid
+		}
+		for i := range h.each {
+			h.ledger.lane(n/h.each*h.each + i).words[lanePID].Store(uint64(pid))
+		}
+		if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+			t.Errorf("worker %d, which holds nothing, is gone: %v\n%s", pid, err, h.Err)
+			return 0
+		}
+	}
+	t.Errorf("no worker was stopped with an internal lock, in %d tries", *tries)
+	return 0
+}
+
+// storeID is the id that the master gave a worker; 0 when it has gone.
+func storeID(pid int) uint64 {
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return 0
+	}
+	for entry := range bytes.SplitSeq(env, []byte{0}) {
+		if text, ok := strings.CutPrefix(string(entry), "PREFORK_ID="); ok {
+			id, _ := strconv.ParseUint(text, 10, 64)
+			return id
+		}
+	}
+	return 0
+}
+
+// holds says whether a process has one of the internal locks.
+func holds(memory []byte, id uint64) bool {
+	shards := int(binary.LittleEndian.Uint64(memory[layoutShards:]))
+	for sh := range shards {
+		if binary.LittleEndian.Uint64(memory[layoutShard+sh*layoutShardSize:])>>1 == id {
+			return id != 0
+		}
+	}
+	return false
+}
+
+// untilGone waits for the end of a worker and for its successor, and gives the
+// time to its end.
+func (h *hammered) untilGone(t testing.TB, pid int) time.Duration {
+	began := time.Now()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err == nil {
+		defer func() { _ = unix.Close(fd) }()
+		for {
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(Patience.Milliseconds()))
+			if err == unix.EINTR {
+				continue
+			}
+			if n == 0 || err != nil {
+				t.Errorf("worker %d, stopped with a lock, is still there after %v: %v\n%s", pid, Patience, err, h.Err)
+				_ = syscall.Kill(pid, syscall.SIGCONT)
+			}
+			break
+		}
+	}
+	took := time.Since(began)
+	late := time.Now().Add(Patience)
+	for i := 0; i < h.lanes; {
+		if h.ledger.lane(i).words[lanePID].Load() != 0 {
+			i++
+		} else if time.Now().After(late) {
+			t.Errorf("lane %d has nobody at work\n%s", i, h.Err)
+			return took
+		}
+	}
+	return took
+}
