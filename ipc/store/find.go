@@ -1,8 +1,9 @@
 package store
 
-// maxHops bounds a walk along a bucket. The hash is keyed: a longer one is a
+// maxHops bounds a walk along a bucket, which has two entries in the mean at
+// most. The hash is keyed, so nobody can make it long: a longer one is a
 // ring.
-const maxHops = 4096
+const maxHops = 256
 
 // place is where an entry is, or would go.
 type place struct {
