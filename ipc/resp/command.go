@@ -57,7 +57,11 @@ func (s *server) find(c *client, a [][]byte) *command {
 	name := lower(buffer[:0], a[0])
 	k := byName[string(name)]
 	if k == nil || bytes.IndexByte(name, '|') >= 0 {
-		s.unknown(a)
+		s.unknown(c, a)
+		return nil
+	}
+	if c.refusing {
+		s.r.error("ERR not executed: it was sent behind MULTI, and there are no transactions")
 		return nil
 	}
 	if k.parts != nil && len(a) > 1 {
@@ -91,8 +95,14 @@ var refused = map[string]string{
 }
 
 // unknown answers to a command that is not there, with Redis's words.
-func (s *server) unknown(a [][]byte) {
+func (s *server) unknown(c *client, a [][]byte) {
 	name := strings.ToLower(string(cut(a[0], 128)))
+	switch name {
+	case "multi":
+		c.refusing = true
+	case "exec", "discard":
+		c.refusing = false
+	}
 	if why, ok := refused[name]; ok {
 		s.r.error("ERR " + strings.ToUpper(name) + " is not offered by this store: " + why)
 		return

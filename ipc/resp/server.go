@@ -46,6 +46,7 @@ type client struct {
 	mute           muteMode
 	is             bounds
 	p              parser
+	refusing       bool              // behind a MULTI: its commands must not be executed one by one
 	command        string            // the last one, for CLIENT LIST
 	step           func() (end bool) // goes on with a command that takes several turns
 	parked         bool              // step waits for another thread
@@ -146,6 +147,9 @@ func (s *server) execute(c *client, b []byte) (used int, more bool) {
 			return len(b), false
 		}
 		if !complete {
+			if used == len(b) {
+				c.refusing = false // it has seen the answer to MULTI, or will before it sends more
+			}
 			return used, false
 		}
 		s.argv = c.p.args(b[used:], s.argv[:0])
