@@ -1,34 +1,57 @@
 package worker
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"os"
+	"strings"
+	"time"
 
 	"prefork/ipc"
 	"prefork/ipc/store"
 )
 
-// Store is what all workers of the pool share. Outside a pool, and in one
-// without a store, it is this process' own, with the same limits, and says so
-// on stderr at the first use.
+// dialTimeout bounds the first look at a store that is reached by a URL.
+const dialTimeout = 5 * time.Second
+
+// Store is what all workers of the pool share. It is opened at the first call,
+// which reserves its memory: a pool that never asks pays nothing. With
+// --store redis://... it is that server; import prefork/ipc/redis for it. What
+// keeps it from being opened is said on stderr once, and is the error of every
+// operation.
+//
+// Outside a pool PREFORK_STORE may name a Redis server too. Otherwise, and in a
+// pool without a store, it is this process' own, with the same limits, and says
+// so on stderr.
 func (w *Worker) Store() store.Store {
 	w.storeOnce.Do(func() {
 		s, err := w.openStore()
 		if err != nil {
-			_, _ = fmt.Fprintln(os.Stderr, "alone: sessions are not shared: "+err.Error()) // nobody is left to tell
-			s = store.Private(store.Config{})
+			_, _ = fmt.Fprintln(os.Stderr, err) // nobody is left to tell
+			s = store.Failed(err)
 		}
 		w.store = s
 	})
 	return w.store
 }
 
-// openStore maps the store that the master handed over.
 func (w *Worker) openStore() (store.Store, error) {
-	fd, ok := w.env.fds[ipc.FDStore]
-	if !ok {
-		return nil, errors.New("no master, or one without a store")
+	if fd, ok := w.env.fds[ipc.FDStore]; ok {
+		return store.Open(fd, store.Options{ID: w.env.id, Busy: w.sayBusy})
 	}
-	return store.Open(fd, store.Options{ID: w.env.id})
+	// A Unix socket is the pool's own, whose memory is not to be had here.
+	if url := os.Getenv(ipc.EnvStore); url != "" && (!w.inPool || !strings.HasPrefix(url, "unix://")) {
+		ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+		defer cancel()
+		return store.Dial(ctx, url)
+	}
+	_, _ = fmt.Fprintln(os.Stderr, "alone: sessions are not shared")
+	return store.Private(store.Config{}), nil
+}
+
+// sayBusy tells the master who kept a part of the store for too long. The
+// master looks for itself; a report that is lost is made again by the next
+// that waits.
+func (w *Worker) sayBusy(shard int, id uint64) {
+	_ = w.notify.Send(ipc.Busy{Shard: shard, ID: id}.String())
 }
