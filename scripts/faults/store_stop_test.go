@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,6 +24,7 @@ const (
 	layoutShards    = 2 * 8    // how many there are
 	layoutShard     = 9728 * 8 // the first
 	layoutShardSize = 128 * 8
+	layoutIdentity  = 6 * 8 // magic, size, geometry, key of the hash
 )
 
 // Workers are stopped (SIGSTOP) at the moment when they hold an internal lock
@@ -90,7 +92,7 @@ func (h *hammered) stopHolder(t testing.TB, memory []byte, random *rand.Rand, tr
 			continue
 		}
 		*tries++
-		for processState(pid) != "T" {
+		for !allStopped(pid) {
 			if h.Ended() {
 				t.Errorf("the master ended\n%s", h.Err)
 				return 0
@@ -109,6 +111,23 @@ func (h *hammered) stopHolder(t testing.TB, memory []byte, random *rand.Rand, tr
 	}
 	t.Errorf("no worker was stopped with an internal lock, in %d tries", *tries)
 	return 0
+}
+
+// allStopped says that every thread of a process is stopped: each one stops
+// when it next enters the kernel.
+func allStopped(pid int) bool {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(tasks) == 0 {
+		return true // it has gone
+	}
+	for _, path := range tasks {
+		text, err := os.ReadFile(path)
+		_, after, _ := bytes.Cut(text, []byte(") ")) // proc_pid_stat(5): the name is in brackets
+		if err == nil && !bytes.HasPrefix(after, []byte("T")) {
+			return false
+		}
+	}
+	return true
 }
 
 // storeID is the id that the master gave a worker; 0 when it has gone.
