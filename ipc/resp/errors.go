@@ -14,6 +14,7 @@ const (
 	errOverflow   = "ERR increment or decrement would overflow"
 	errTooLong    = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 	errFull       = "OOM command not allowed when used memory > 'maxmemory'."
+	errBusy       = "BUSY a process kept a part of the store for 250 ms; try again" // Redis has only the code
 	errNoAuth     = "NOAUTH Authentication required."
 )
 
@@ -28,7 +29,7 @@ func errorText(err error) string {
 	case errors.Is(err, store.ErrNoMemory):
 		return "OOM " + err.Error()
 	case errors.Is(err, store.ErrBusy):
-		return "BUSY a process kept a part of the store for 250 ms; try again"
+		return errBusy
 	case errors.Is(err, store.ErrNotNumber):
 		return errNotInteger
 	case errors.Is(err, store.ErrRange):
