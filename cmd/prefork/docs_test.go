@@ -124,19 +124,22 @@ func TestReferenceHasEveryCommandAndFlag(t *testing.T) {
 func flagRows(c *cobra.Command) []string {
 	var out []string
 	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		if f.Name == "help" {
-			return
+		if f.Name != "help" {
+			out = append(out, flagRow(f))
 		}
-		name := "`--" + f.Name + "`"
-		if f.Value.Type() != "bool" {
-			name = "`--" + f.Name + " " + placeholder(f.Value.Type()) + "`"
-		}
-		if f.Shorthand != "" {
-			name = "`-" + f.Shorthand + "`, " + name
-		}
-		out = append(out, "| "+name+" | "+cell(f.Usage)+" |")
 	})
 	return out
+}
+
+func flagRow(f *pflag.Flag) string {
+	name := "`--" + f.Name + "`"
+	if f.Value.Type() != "bool" {
+		name = "`--" + f.Name + " " + placeholder(f.Value.Type()) + "`"
+	}
+	if f.Shorthand != "" {
+		name = "`-" + f.Shorthand + "`, " + name
+	}
+	return "| " + name + " | " + cell(f.Usage) + " |"
 }
 
 // TestReferenceHasEveryFieldOfTheStatus: status --json is a stable format.

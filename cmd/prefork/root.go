@@ -75,7 +75,7 @@ func (p *program) root() *cobra.Command {
 	})
 	root.SetHelpCommand(helpCommand())
 	root.AddCommand(p.runCommand(), p.demoCommand(), p.checkCommand(), p.statusCommand(), p.reloadCommand(),
-		p.scaleCommand(), p.stopCommand(), p.versionCommand())
+		p.scaleCommand(), p.stopCommand(), p.storeCommand(), p.versionCommand())
 	return root
 }
 
@@ -111,7 +111,7 @@ func flagError(cmd *cobra.Command, err error) error {
 }
 
 func unknownFlag(cmd *cobra.Command, e *pflag.NotExistError) error {
-	hint := "prefork " + cmd.Name() + " --help shows the flags"
+	hint := cmd.CommandPath() + " --help shows the flags"
 	if letters := e.GetSpecifiedShortnames(); letters != "" {
 		return usage(hint, "unknown flag -%s", e.GetSpecifiedName())
 	}

@@ -21,6 +21,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			run := filepath.Join(e.WorkDir, "run")
 			e.Setenv("TEST_RUN_FOLDER", run)
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // else each program of a race build takes a second to end
 			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, "xdg"))
 			for _, name := range []string{"RUNTIME_DIRECTORY", "JOURNAL_STREAM", "LISTEN_FDS", "LISTEN_PID"} {
 				e.Setenv(name, "")
@@ -28,7 +29,8 @@ func TestScripts(t *testing.T) {
 			return os.MkdirAll(run, 0o755)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"pool": scriptPool,
+			"pool":  scriptPool,
+			"store": scriptStore,
 		},
 	})
 }

@@ -23,7 +23,7 @@ type Damage struct {
 }
 
 func (d *Damage) Error() string {
-	return fmt.Sprintf("%v at byte %d: %v", ErrDamaged, d.Offset, d.Cause)
+	return fmt.Sprintf("damaged at byte %d: %v", d.Offset, d.Cause)
 }
 
 // Unwrap gives ErrDamaged and the cause.

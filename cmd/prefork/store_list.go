@@ -1,0 +1,142 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+)
+
+// scanCount is how many keys one answer brings.
+const scanCount = 1000
+
+func (p *program) storeList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "list [PATTERN]",
+		Short: "List keys",
+		Long: `list prints the keys that there are, one a line, in no order; those that match a
+pattern: * stands for any text, ? for one byte, [a-z] for one of these, \ takes
+the meaning of what follows. Keys that come and go meanwhile may be missing, and
+one may come twice.
+
+With --long a line has the size of the value in bytes, the time that is left
+and the key. With --json each line is an object: key (or key_base64, for one that
+is no UTF-8), bytes, and ttl_seconds unless it never expires. Both read the
+values.`,
+		Example: `  prefork store list
+  prefork store list 'cart/*'
+  prefork store list --json | jq -r 'select(.bytes > 100000).key'`,
+		Args: wantArgs(0, 1),
+	}
+	t := p.storeTarget(cmd)
+	long := cmd.Flags().BoolP("long", "l", false, "print size and time to live too")
+	asJSON := cmd.Flags().Bool("json", false, "print one JSON object a line")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		return t.withStore(func(ctx context.Context, c *storeClient) error {
+			c.pattern = first(args)
+			l := lister{c: c, out: bufio.NewWriter(p.stdout)}
+			line := l.key
+			switch {
+			case *asJSON:
+				line = l.json
+			case *long:
+				line = l.long
+			}
+			if err := l.list(ctx, line); err != nil {
+				return err
+			}
+			return l.out.Flush()
+		})
+	}
+	return cmd
+}
+
+// lister writes keys as they come.
+type lister struct {
+	c   *storeClient
+	out *bufio.Writer
+}
+
+func (l *lister) list(ctx context.Context, line func(context.Context, string) error) error {
+	for cursor := uint64(0); ; {
+		keys, next, err := l.c.Scan(ctx, cursor, scanCount)
+		if err != nil {
+			return failed("", "list: %w", err)
+		}
+		for _, key := range keys {
+			if err := line(ctx, key); err != nil {
+				return err
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return nil
+		}
+		if err := l.out.Flush(); err != nil {
+			return err // a pipe that nobody reads any more
+		}
+	}
+}
+
+func (l *lister) key(_ context.Context, key string) error {
+	_, err := l.out.WriteString(showKey(key) + "\n")
+	return err
+}
+
+func (l *lister) long(ctx context.Context, key string) error {
+	e, found, err := l.c.Get(ctx, key)
+	switch {
+	case isWrongType(err):
+		_, err = fmt.Fprintf(l.out, "%10s  %-12s  %s\n", "-", "no text", showKey(key))
+		return err
+	case err != nil:
+		return failed("", "get %s: %w", showKey(key), err)
+	case !found:
+		return nil // gone since
+	}
+	left := "-"
+	if e.TTL > 0 {
+		left = e.TTL.Truncate(time.Second).String()
+	}
+	_, err = fmt.Fprintf(l.out, "%10d  %-12s  %s\n", len(e.Value), left, showKey(key))
+	return err
+}
+
+// listed is a key as --json shows it.
+type listed struct {
+	Key    string  `json:"key,omitempty"`
+	Base64 string  `json:"key_base64,omitempty"`
+	Bytes  int     `json:"bytes"`
+	TTL    float64 `json:"ttl_seconds,omitempty"`
+}
+
+func (l *lister) json(ctx context.Context, key string) error {
+	e, found, err := l.c.Get(ctx, key)
+	switch {
+	case isWrongType(err):
+		return nil
+	case err != nil:
+		return failed("", "get %s: %w", showKey(key), err)
+	case !found:
+		return nil // gone since
+	}
+	o := listed{Bytes: len(e.Value), TTL: e.TTL.Seconds()}
+	if utf8.ValidString(key) {
+		o.Key = key
+	} else {
+		o.Base64 = base64.StdEncoding.EncodeToString([]byte(key))
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(o); err != nil {
+		return err
+	}
+	_, err = l.out.WriteString(escapeJSON(b.String()))
+	return err
+}
