@@ -271,7 +271,7 @@ func fencing(s *suite) {
 		{Token: store.Token{Name: "k", Number: next.Number + 1}},
 		{Token: store.Token{Name: "k", Number: next.Number, Places: 1}},
 		{Token: store.Token{Name: "k"}},
-		{Token: store.Token{Number: 1}},
+		{Token: store.Token{Name: "k", Number: 1}},
 	} {
 		_, err := s.Set(ctx, "k", []byte("late"), w)
 		s.wants(err, store.ErrFenced)

@@ -1,0 +1,36 @@
+package redis_test
+
+import (
+	"testing"
+	"time"
+
+	"prefork/ipc/store"
+	"prefork/ipc/store/storetest"
+)
+
+// what a store in Redis does otherwise.
+var features = storetest.Features{
+	ValueVersions: true, EpochDelay: 100 * time.Millisecond, SameProcess: true, ServerCounters: true,
+}
+
+// contract runs the suite over one server, emptied before each test.
+func contract(t *testing.T, url string, empty func()) {
+	seen := make(map[*testing.T]bool)
+	storetest.Run(t, func(t *testing.T) store.Store {
+		if !seen[t] {
+			seen[t] = true
+			empty()
+		}
+		return open(t, url)
+	}, features)
+}
+
+func TestSingleServerKeepsTheContract(t *testing.T) {
+	s := startServer(t)
+	contract(t, "unix://"+s.socket+"?poll=20ms", func() { s.cli("flushall") })
+}
+
+func TestPrefixedStoreKeepsTheContract(t *testing.T) {
+	s := startServer(t)
+	contract(t, s.url()+"/3?prefix=a*[b%5D:&poll=20ms", func() { s.cli("flushall") })
+}
