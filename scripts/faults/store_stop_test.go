@@ -115,7 +115,7 @@ func (h *hammered) stopHolder(t testing.TB, memory []byte, random *rand.Rand, tr
 			return pid // the master was quicker than this test: its log will say so
 		}
 		for i := range h.each {
-			h.ledger.lane(n/h.each*h.each+i).words[lanePID].CompareAndSwap(0, uint64(pid))
+			h.ledger.lane(n/h.each*h.each + i).words[lanePID].CompareAndSwap(0, uint64(pid))
 		}
 	}
 	t.Errorf("no worker was stopped with an internal lock, in %d tries", *tries)
