@@ -80,9 +80,15 @@ func startServer(socket, program string, args ...string) (end func() error, err 
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	end = func() error {
-		_ = cmd.Process.Kill() // it may have ended, which Wait tells
-		<-ended
-		return nil
+		_ = cmd.Process.Signal(unix.SIGTERM) // it may have ended, which Wait tells
+		select {
+		case <-ended:
+			return nil
+		case <-time.After(10 * time.Second):
+			_ = cmd.Process.Kill()
+			<-ended
+			return fmt.Errorf("%s did not end at TERM", program)
+		}
 	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
