@@ -207,8 +207,8 @@ func (c *conn) Close() error {
 
 // enter records the state that net/http reports.
 func (c *conn) enter(s http.ConnState) {
-	if s == http.StateHijacked && c.serving.Load() {
-		c.request.Answer()
+	if s == http.StateHijacked {
+		c.request.End() // what follows is no request
 	}
 	if s != http.StateActive {
 		c.read.Store(0)

@@ -28,9 +28,9 @@ func (s *serving) hookContext() {
 }
 
 // counted calls h, and says so in this process' cell. A connection of HTTP/1
-// has one request at a time and keeps its account, so that a hijack ends its
-// answer. One of HTTP/2 has many: there each request says for itself when it
-// advances, since the connection's bytes are those of pings, too.
+// has one request at a time and keeps its account, so that a hijack ends it.
+// One of HTTP/2 has many: there each request says for itself when it advances,
+// since the connection's bytes are those of pings, too.
 func (w *Worker) counted(h http.Handler, rw http.ResponseWriter, r *http.Request) {
 	if w.cell == nil {
 		h.ServeHTTP(rw, r)

@@ -104,7 +104,7 @@ func TestUnfinishedHeadersAreNoAdvance(t *testing.T) {
 	expectBody(t, c, "0")
 }
 
-func TestHijackedConnectionIsAnsweredAndGoesOn(t *testing.T) {
+func TestHijackEndsTheRequestAndNotTheHeartbeat(t *testing.T) {
 	p := newPool(t)
 	a := p.spawn(serveRole)
 	c := dial(t, p.addr)
@@ -114,7 +114,7 @@ func TestHijackedConnectionIsAnsweredAndGoesOn(t *testing.T) {
 		t.Fatal(resp, err)
 	}
 	snap, serving, h := a.look(p)
-	if snap.InFlight != 1 || h.Count() != 1 || len(serving) != 1 || serving[0].Path != "/hijack" {
+	if snap.InFlight != 0 || snap.Requests != 1 || snap.Connections != 1 || !snap.Oldest.IsZero() || h.Count() != 1 || len(serving) != 0 {
 		t.Errorf("%+v, %+v, %d latencies", snap, serving, h.Count())
 	}
 	for range 3 {
@@ -132,8 +132,11 @@ func TestHijackedConnectionIsAnsweredAndGoesOn(t *testing.T) {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	snap = a.idle(p)
-	if _, _, h := a.look(p); snap.Requests != 1 || h.Count() != 1 {
+	a.await("close its connection", func() bool {
+		snap, _, _ = a.look(p)
+		return snap.Connections == 0
+	})
+	if _, _, h := a.look(p); snap.InFlight != 0 || snap.Requests != 1 || h.Count() != 1 {
 		t.Errorf("%+v, %d latencies", snap, h.Count())
 	}
 }

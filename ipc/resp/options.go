@@ -35,7 +35,7 @@ const (
 	// CVE-2025-21605).
 	guestArgs   = 10
 	guestBulk   = 16 << 10
-	guestInput  = guestArgs*(guestBulk+16) + 32
+	guestInput  = 64 << 10
 	guestOutput = 16 << 10
 
 	// One turn of a client.

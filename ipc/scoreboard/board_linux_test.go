@@ -240,7 +240,6 @@ func TestNoCellIsAValidCell(t *testing.T) {
 	c.Advance()
 	var r scoreboard.Request
 	r.Begin(c, "GET", "/", "127.0.0.1:1")
-	r.Answer()
 	r.End()
 	if mine, mean := c.Share(); mine != 0 || mean != 0 || c.Connections() != 0 {
 		t.Errorf("Share = %d, %v", mine, mean)

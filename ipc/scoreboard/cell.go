@@ -21,6 +21,7 @@ type Cell struct {
 	accepted                            [MaxListeners + 1]*atomic.Uint64
 	places                              [Places]cellPlace
 	taken                               atomic.Uint32 // a bit a place; what the segment says of it is never read
+	held                                atomic.Int64  // connections; likewise
 
 	mu      sync.Mutex
 	without waiting // guarded by mu: requests that have no place
@@ -69,8 +70,17 @@ func (c *Cell) SetState(state uint8) {
 // AddConnections counts connections that were opened, or closed with a
 // negative number.
 func (c *Cell) AddConnections(delta int) {
-	if c != nil {
-		c.connections.Add(uint64(int64(delta)))
+	if c == nil {
+		return
+	}
+	// Stored, not added: what another process scribbled there goes with the
+	// next change. Whoever was overtaken stores the newer number.
+	for now := c.held.Add(int64(delta)); ; {
+		c.connections.Store(uint64(now))
+		last := now
+		if now = c.held.Load(); now == last {
+			return
+		}
 	}
 }
 
@@ -97,7 +107,7 @@ func (c *Cell) AddWritten(bytes int64) {
 }
 
 // Advance says that a request has advanced just now: bytes of it were read or
-// written. Begin and End say so themselves.
+// written, or of what it became. Begin and End say so themselves.
 func (c *Cell) Advance() {
 	if c != nil {
 		c.advance(c.now())
@@ -117,5 +127,5 @@ func (c *Cell) Connections() int64 {
 	if c == nil {
 		return 0
 	}
-	return int64(c.connections.Load())
+	return c.held.Load()
 }

@@ -42,8 +42,9 @@ import (
 //	248     8      int64   worker  master   begin of the oldest request without a place; 0: there is none
 //
 // Counts are since the process began, and only grow. A request is begun when
-// its handler is called, and ended when that returns; those in between are in
-// flight. The heartbeat counts its advances: it is begun, bytes of it are read
+// its handler is called, and ended when that returns or takes the connection
+// over (a WebSocket is no request any more); those in between are in flight.
+// The heartbeat counts its advances: it is begun, bytes of it are read
 // or written, it is ended. Nothing else moves it, no timer above all: in a
 // worker whose requests are all stuck it stands still.
 //

@@ -105,7 +105,7 @@ func TestScribbledSegmentSpoilsOnlyNumbers(t *testing.T) {
 	const cells = 40
 	first := scribbled(t, b, cells)
 	bad := 0
-	const rounds = 20000
+	const rounds = 5000
 	var totals scoreboard.Totals
 	for range rounds {
 		// Random bytes, of the header, a front, a back, or anywhere.
@@ -120,10 +120,10 @@ func TestScribbledSegmentSpoilsOnlyNumbers(t *testing.T) {
 		}
 		mem[at] = byte(r.Uint32())
 		bad += checkCell(t, b, r.IntN(cells))
-		if _, mean := first.Share(); mean < 0 || mean > 1<<24 {
-			t.Fatalf("mean %v", mean)
-		}
 		if r.IntN(20) == 0 {
+			if mine, mean := first.Share(); mine != 0 || mean < 0 || mean > 1<<24 {
+				t.Fatalf("%d of %v", mine, mean)
+			}
 			i := r.IntN(cells)
 			b.Free(i)
 			if cell, ok := b.Alloc(i, 1, uint64(i+1)); !ok || cell != i {

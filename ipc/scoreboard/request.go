@@ -8,15 +8,15 @@ import (
 	"prefork/ipc/shm"
 )
 
-// Request is one request while it is served: Begin, perhaps Answer, End. The
-// zero value is one that has not begun; after End it may begin again. Answer
-// may be called by any goroutine, the others by one at a time.
+// Request is one request while it is served: Begin, then End. The zero value
+// is one that has not begun; after End it may begin again. End may be called
+// by several goroutines, of which one ends it.
 type Request struct {
-	cell     *Cell // nil: not begun, or there is no cell
-	began    int64
-	place    int   // -1: none was free
-	without  *wait // then
-	answered atomic.Bool
+	open    atomic.Bool // begun, not ended, and there is a cell
+	cell    *Cell
+	began   int64
+	place   int   // -1: none was free
+	without *wait // then
 }
 
 // Begin says that a request is served from now on. Its texts are cut to what
@@ -27,43 +27,28 @@ func (r *Request) Begin(c *Cell, method, path, client string) {
 	}
 	now := c.now()
 	r.cell, r.began = c, now
-	r.answered.Store(false)
 	c.begun.Add(1)
 	c.advance(now)
 	if r.place = c.takePlace(); r.place >= 0 {
 		c.places[r.place].write(now, method, path, client)
-		return
+	} else {
+		c.mu.Lock()
+		r.without = c.without.add(now)
+		c.unlisted.Store(c.without.oldest())
+		c.mu.Unlock()
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	r.without = c.without.add(now)
-	c.unlisted.Store(c.without.oldest())
+	r.open.Store(true)
 }
 
-// Answer takes the time since the begin as the request's latency, at the first
-// call. It is for one whose end is not that of its answer: a connection that
-// is hijacked.
-func (r *Request) Answer() {
-	if c := r.cell; c != nil {
-		r.answer(c.now())
-	}
-}
-
-func (r *Request) answer(now int64) {
-	if !r.answered.Swap(true) {
-		c := r.cell
-		c.segment.Word(back(c.index) + offLatency + 8*bucket(now-r.began)).Add(1)
-	}
-}
-
-// End says that the request is over.
+// End says that the request is over, and takes the time since its begin as
+// its latency. It does nothing to one that has ended, or not begun.
 func (r *Request) End() {
-	c := r.cell
-	if c == nil {
+	if !r.open.Swap(false) {
 		return
 	}
+	c := r.cell
 	now := c.now()
-	r.answer(now)
+	c.segment.Word(back(c.index) + offLatency + 8*bucket(now-r.began)).Add(1)
 	if r.place >= 0 {
 		c.places[r.place].clear()
 		c.givePlace(r.place)
@@ -72,11 +57,9 @@ func (r *Request) End() {
 		c.without.remove(r.without)
 		c.unlisted.Store(c.without.oldest())
 		c.mu.Unlock()
-		r.without = nil
 	}
 	c.ended.Add(1)
 	c.advance(now)
-	r.cell = nil
 }
 
 // takePlace gives the lowest free place, -1 where all are taken.

@@ -129,7 +129,6 @@ func TestHeartbeatStandsStillBetweenAdvances(t *testing.T) {
 	c.AddAccepted(0)
 	c.AddRead(10)
 	c.AddWritten(10)
-	r.Answer()
 	if n, when := beat(); n != first || when.Sub(at).Abs() > time.Second {
 		t.Errorf("the heartbeat is %d at %v without an advance, was %d at %v", n, when, first, at)
 	}
@@ -139,23 +138,29 @@ func TestHeartbeatStandsStillBetweenAdvances(t *testing.T) {
 	}
 }
 
-func TestLatencyEndsWithTheAnswer(t *testing.T) {
+// Of several that end a request, one does.
+func TestRequestEndsOnce(t *testing.T) {
 	b := create(t)
 	cell, c := alloc(t, b, 0, 1)
-	var r scoreboard.Request
-	r.Begin(c, "GET", "/socket", "peer")
-	r.Answer()
-	h, err := b.Latency(cell)
-	if err != nil || h.Count() != 1 {
-		t.Fatalf("%d latencies after the answer, %v", h.Count(), err)
+	requests := make([]scoreboard.Request, 200) // with places and without
+	var wg sync.WaitGroup
+	for i := range requests {
+		requests[i].Begin(c, "GET", "/", "peer")
+		for range 2 {
+			wg.Add(1)
+			go func() {
+				defer wg.Done()
+				requests[i].End()
+			}()
+		}
+		if i%20 == 19 {
+			wg.Wait()
+		}
 	}
-	if snap, err := b.Read(cell); err != nil || snap.InFlight != 1 {
-		t.Errorf("Read = %+v, %v: it is still in flight", snap, err)
-	}
-	r.Answer()
-	r.End()
-	if again, err := b.Latency(cell); err != nil || again != h {
-		t.Errorf("%d latencies after the end, %v", again.Count(), err)
+	snap, err := b.Read(cell)
+	h, herr := b.Latency(cell)
+	if err != nil || herr != nil || snap.InFlight != 0 || snap.Requests != 200 || h.Count() != 200 || !snap.Oldest.IsZero() {
+		t.Errorf("%+v, %d latencies, %v, %v", snap, h.Count(), err, herr)
 	}
 }
 

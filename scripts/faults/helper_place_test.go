@@ -87,6 +87,37 @@ func TestReloadWithAnotherUserHasASocketForEach(t *testing.T) {
 	Eventually(t, "one helper process", func() bool { return len(p.Processes()) == 3 })
 }
 
+// A reload that fails leaves the socket of the user that it tried behind no
+// more than anything else.
+func TestFailedReloadWithAnotherUserLeavesNoSocket(t *testing.T) {
+	needRoot(t)
+	config := func(user, command, listen string) string {
+		return fmt.Sprintf("command = [%q, \"1000\"]\nworkers = 1\nready = \"alive:100ms\"\nsettle = \"0s\"\nuser = %q\nlisten = [%q]\n", command, user, listen)
+	}
+	p := Start(t, Options{Listen: []string{}, Config: config("nobody", "sleep", "127.0.0.1:0")})
+	first := p.helper(t)
+	mustStore(t, first.Socket, "SET", "k", "v")
+	for _, wrong := range []string{
+		config("daemon", "false", "127.0.0.1:0"),
+		config("daemon", "sleep", "unix:/nowhere/at/all.sock"), // fails before it begins
+	} {
+		p.WriteConfig(t, wrong)
+		if code, out := p.CLI(t, "reload"); code != 1 {
+			t.Fatalf("exit %d: %s", code, out)
+		}
+		p.Until(t, "one socket", func(s control.Status) bool { return len(s.Store.Helpers) == 1 })
+		if h := p.helper(t); h.Socket != first.Socket || h.State != control.StateReady {
+			t.Errorf("helper %+v, was %+v", h, first)
+		}
+		if _, err := os.Lstat(first.Socket + "-1"); !os.IsNotExist(err) {
+			t.Errorf("left behind: %v", err)
+		}
+	}
+	if got := mustStore(t, first.Socket, "GET", "k"); got != "v" {
+		t.Errorf("%q", got)
+	}
+}
+
 // Where it cannot be beside the control socket it is elsewhere, and every
 // worker is told.
 func TestStoreSocketWithALongPathIsInTheTemporaryFolder(t *testing.T) {

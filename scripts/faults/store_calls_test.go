@@ -44,7 +44,7 @@ type storeReply struct {
 }
 
 // sentinels are the errors that a test compares.
-var sentinels = []error{store.ErrConflict, store.ErrFenced, store.ErrBusy, store.ErrFull, store.ErrCorrupt, store.ErrNoMemory, store.ErrUnavailable}
+var sentinels = []error{store.ErrConflict, store.ErrFenced, store.ErrBusy, store.ErrFull, store.ErrCorrupt}
 
 func (r storeReply) is(err error) bool { return r.Error == err.Error() }
 
@@ -75,6 +75,10 @@ func (c storeCall) do(s store.Store) (r storeReply) {
 		} else {
 			r.Token, r.Found, err = s.TryAcquire(ctx, c.Key, c.Places, c.TTL)
 		}
+	case "Run": // a program, with the store's path and Key as arguments
+		r.Entry.Value, err = c.runProgram()
+	case "Fill":
+		err = c.fill(s)
 	case "Unlock":
 		err = s.Unlock(ctx, c.Token)
 	default:
@@ -130,11 +134,17 @@ var _ = Role("called", func(args []string) {
 type called struct {
 	*Pool
 	Listener *net.UnixListener
+	single   map[int][]*caller // connections of twoOf's that lack the other, by pid
 }
 
 // startCalled starts a pool whose workers connect to the test, so many times
 // each.
 func startCalled(t testing.TB, workers, each int, flags ...string) *called {
+	t.Helper()
+	return startCalledAt(t, Options{Flags: append([]string{"-w", strconv.Itoa(workers), "--drain-timeout", "1s"}, flags...)}, each)
+}
+
+func startCalledAt(t testing.TB, o Options, each int) *called {
 	t.Helper()
 	path := filepath.Join(tempDir(t), "calls")
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -142,11 +152,8 @@ func startCalled(t testing.TB, workers, each int, flags ...string) *called {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
-	p := Start(t, Options{
-		Flags:   append([]string{"-w", strconv.Itoa(workers), "--drain-timeout", "1s"}, flags...),
-		Command: RoleCommand(t, "called", path, strconv.Itoa(each)),
-	})
-	return &called{p, ln}
+	o.Command = RoleCommand(t, "called", path, strconv.Itoa(each))
+	return &called{Pool: Start(t, o), Listener: ln}
 }
 
 // caller is one connection to one worker. It is for one goroutine.

@@ -142,7 +142,7 @@ func scratch(t *testing.T, flips int, seed uint64) (sum scratches) {
 	random := rand.New(rand.NewPCG(seed, 3))
 	shards := int(memory[layoutShards])
 	var undo [][2]int
-	p.Reload(t) // of whole health, once
+	mustStore(t, socket, "PING") // the helper has opened the store
 	for n := range flips {
 		at := random.IntN(len(memory))
 		switch random.IntN(4) {

@@ -87,7 +87,7 @@ func nodeModules(t *testing.T) string {
 	install := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline")
 	install.Dir = dir
 	if out, err := install.CombinedOutput(); err != nil {
-		t.Skipf("npm ci cannot install the packages of testdata/node: %v: %s", err, out)
+		t.Skipf("missing: the packages of testdata/node, which npm ci cannot install: %v: %s", err, out)
 	}
 	installed = dir
 	return dir
@@ -106,7 +106,7 @@ func goredis(t *testing.T) *exec.Cmd {
 
 func TestRealClientsWorkUnmodified(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: real clients take seconds")
+		t.Skip("it needs seconds for each client, and -short was given")
 	}
 	for _, c := range clientPrograms {
 		t.Run(c.name, func(t *testing.T) {
