@@ -6,6 +6,7 @@ import (
 	"net"
 	"strconv"
 	"syscall"
+	"time"
 
 	"prefork/ipc/store"
 )
@@ -59,7 +60,20 @@ func newGuard(c net.Conn, resp3 bool) net.Conn {
 // Write implements net.Conn.
 func (g *guard) Write(b []byte) (int, error) {
 	g.since = 0
-	return g.Conn.Write(b)
+	n, err := g.Conn.Write(b)
+	if err == nil || g.scan.resp3 { // a Sentinel's connection may be read by another goroutine
+		return n, err
+	}
+	// A server that is full says so and closes the connection, before the
+	// first request is written.
+	var last [512]byte
+	_ = g.Conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond)) // the connection is lost in any case
+	m, _ := g.Conn.Read(last[:])
+	if g.scan.look(last[:m]) == nil && g.scan.failure != "" {
+		err = fmt.Errorf("connection closed after %q: %w", g.scan.failure, err)
+	}
+	g.err = err
+	return n, err
 }
 
 // Read implements net.Conn. What it gives has been looked at: a header that
