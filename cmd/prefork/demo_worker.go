@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"prefork/cmd/prefork/demo"
 	"prefork/worker"
 )
@@ -41,6 +43,7 @@ func demoWorker() error {
 		Globals: &demoGlobals,
 		Store:   demo.Over(w.Store()),
 		Command: shellCommand(self, here),
+		Kill:    func() { _ = unix.Kill(os.Getpid(), unix.SIGKILL) },
 	})
 	if err := greet(w); err != nil {
 		return failed("", "%w", err)

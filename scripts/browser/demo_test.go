@@ -44,6 +44,7 @@ func TestDemoInChromium(t *testing.T) {
 		{"FortyClicksReachEveryWorker", fortyClicks},
 		{"KeyboardAloneSendsARequest", keyboard},
 		{"LoginInAGlobalFailsAndTheSharedOneNever", login},
+		{"TwentyKillsOfTheWorkerThatServesLoseNoSharedLogin", killServing},
 		{"NothingIsWrongForAssistiveTechnology", accessible},
 		{"PageFitsAPhone", phone},
 		{"ReloadUnderLoadLosesNoRequest", reload},
@@ -131,6 +132,45 @@ func login(t *testing.T, b *tab, _ *pool) {
 	if cookies := js[string](t, b, `document.cookie`); cookies != "" {
 		t.Errorf("scripts can read the cookies: %q", cookies)
 	}
+}
+
+// killServing presses the button that kills the worker that answers.
+func killServing(t *testing.T, b *tab, _ *pool) {
+	const kills = 20
+	before := map[int]bool{}
+	for _, r := range js[[]row](t, b, rowsJS) {
+		before[r.PID] = true
+	}
+	b.click(t, "#kill")
+	victims := map[int]bool{}
+	for i := range kills {
+		b.until(t, `document.getElementById("killing").dataset.kills === "%d" && !document.getElementById("kill").hasAttribute("aria-disabled")`, i+1)
+		d := js[struct{ Victim, Heir string }](t, b, `({Victim: document.getElementById("killing").dataset.victim, Heir: document.getElementById("killing").dataset.heir})`)
+		victim, err := strconv.Atoi(d.Victim)
+		if err != nil || d.Victim == d.Heir || victims[victim] {
+			t.Fatalf("kill %d: pid %s became %s", i+1, d.Victim, d.Heir)
+		}
+		victims[victim] = true
+		delete(before, victim)
+		if i < kills-1 {
+			b.do(t, chromedp.KeyEvent(kb.Enter)) // the button still has the focus
+		}
+	}
+	text := js[[]string](t, b, `["killed", "kill-ipc", "kill-global"].map(id => document.getElementById(id).textContent)`)
+	if text[0] != "20" || text[1] != "20 of 20" || text[2] != "0 of 20" {
+		t.Errorf("the page counts %q", text)
+	}
+	if len(before) != 0 {
+		t.Errorf("of the first workers these were not hit: %v", before)
+	}
+	b.click(t, "#ask")
+	if global, ipc := asked(t, b); global != 10 || ipc != 0 {
+		t.Errorf("after the kills the login in a global was lost in %d of 10 requests, the one over ipc in %d", global, ipc)
+	}
+	// The workers that follow go by a login of their own again.
+	b.click(t, "#login-button")
+	_, _ = asked(t, b)
+	t.Logf("%d kills: the shared login was known after %s, the one in a global after %s", kills, text[1], text[2])
 }
 
 func accessible(t *testing.T, b *tab, _ *pool) {

@@ -75,6 +75,7 @@ func workerOf(store demo.Store, slot int) *demo.Site {
 		Globals: new(demo.Globals),
 		Store:   store,
 		Command: "prefork",
+		Kill:    func() { panic("killed, and no test asked for it") },
 	})
 }
 

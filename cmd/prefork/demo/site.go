@@ -14,6 +14,9 @@ type Options struct {
 	// Command is how a shell on this machine calls this program: "prefork",
 	// or "go run ./cmd/prefork".
 	Command string
+	// Kill ends this process without a word, as kill -9 does. It does not
+	// return, but in a test.
+	Kill func()
 }
 
 // Site is the demo as one worker serves it.
@@ -40,6 +43,7 @@ func New(o Options) *Site {
 	mux.Handle("GET /api/me", answer(s.whoAmI))
 	mux.Handle("POST /api/login", answer(s.login))
 	mux.Handle("POST /api/logout", answer(s.logout))
+	mux.HandleFunc("POST /api/kill", s.kill)
 	// Refuses a POST that another site's page makes the browser send
 	// (Sec-Fetch-Site, else Origin against Host). Programs send neither header
 	// and pass.

@@ -23,6 +23,8 @@ const badge = (slot) => make('span', { class: 'badge', 'data-hue': slot % hues }
 const number = (n) => n.toLocaleString('en-US');
 const plural = (n, one) => `${number(n)} ${one}${n === 1 ? '' : 's'}`;
 
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
 function duration(ms) {
   const s = Math.max(0, Math.floor(ms / 1000));
   if (s < 60) return `${s} s`;
@@ -338,7 +340,7 @@ async function askTen() {
     } catch {
       // No worker answered: it says nothing about either side.
     }
-    await new Promise((done) => setTimeout(done, stepPause));
+    await pause(stepPause);
   }
   for (const [where, side] of Object.entries(sides)) {
     const lost = asked - kept[where];
@@ -383,7 +385,70 @@ $('logout').addEventListener('click', () => whileBusy(async () => {
   $('name').focus();
 }));
 
-// ---- 3: what to try next ------------------------------------------------
+// ---- 3: the kill --------------------------------------------------------
+
+const killing = { busy: false, kills: 0, sessions: 0, ipc: 0, global: 0 };
+
+// killOne has the worker that answers killed, and asks who the visitor is until
+// the process that took its slot has answered.
+async function killOne() {
+  $('kill-state').textContent = 'Killing …';
+  const { worker: victim } = await ask('POST', '/api/kill', {});
+  const until = performance.now() + patience;
+  let heir = null;
+  let asked = 0;
+  let known = 0;
+  while (heir === null && performance.now() < until) {
+    try {
+      const me = await ask('GET', '/api/me');
+      asked++;
+      if (me.ipc) known++;
+      if (me.worker.slot === victim.slot && me.worker.pid !== victim.pid) heir = me;
+    } catch {
+      await pause(stepPause); // the worker that died had the connection
+    }
+  }
+  if (heir === null) throw new Error(`nobody took the place of worker ${victim.slot}`);
+  killing.kills++;
+  if (known > 0 || !$('logout').hidden) {
+    killing.sessions++;
+    if (known === asked) killing.ipc++;
+    if (heir.global) killing.global++;
+  }
+  learn(heir.worker);
+  draw();
+  drawKill(victim, heir, asked, known);
+}
+
+function drawKill(victim, heir, asked, known) {
+  const session = $('logout').hidden ? ' You are not logged in: log in above, to see what becomes of a session.'
+    : known === asked ? ` You are still logged in over ipc: ${plural(asked, 'request')} since, and each knew you.`
+    : ` Over ipc ${known} of ${plural(asked, 'request')} knew you.`;
+  $('kill-state').replaceChildren('Worker ', badge(victim.slot), ' was pid ', make('b', {}, String(victim.pid)), ' and is now pid ', make('b', {}, String(heir.worker.pid)),
+    heir.global ? ', whose global knows you.' : ', whose globals are empty.', session);
+  $('killed').textContent = number(killing.kills);
+  if (killing.sessions > 0) {
+    $('kill-ipc').textContent = `${number(killing.ipc)} of ${number(killing.sessions)}`;
+    $('kill-global').textContent = `${number(killing.global)} of ${number(killing.sessions)}`;
+  }
+  Object.assign($('killing').dataset, { victim: victim.pid, heir: heir.worker.pid, kills: killing.kills });
+}
+
+// The button is not disabled meanwhile: it would lose the focus.
+$('kill').addEventListener('click', async () => {
+  if (killing.busy) return;
+  killing.busy = true;
+  $('kill').setAttribute('aria-disabled', 'true');
+  try {
+    await killOne();
+  } catch (e) {
+    $('kill-state').textContent = `That did not work: ${e.message}.`;
+  }
+  $('kill').removeAttribute('aria-disabled');
+  killing.busy = false;
+});
+
+// ---- 4: what to try next ------------------------------------------------
 
 $('tries').addEventListener('click', async (event) => {
   const button = event.target.closest('.copy');
