@@ -64,7 +64,7 @@ func FuzzRecovery(f *testing.F) {
 		o := fuzzView(t, s, 6)
 		for sh := range 2 {
 			if m.get(shard(sh)+sLock)>>1 == o.id {
-				t.Skip("a lock of its own, which is nobody's to take")
+				return // its own lock is nobody's to take
 			}
 			if err := o.lock(sh); err != nil {
 				t.Fatalf("shard %d: %v", sh, err)
