@@ -32,6 +32,11 @@ type Snapshot struct {
 	Oldest time.Time
 }
 
+// Progress is how often requests have advanced after their begin. In a worker
+// whose handlers are all stuck it stands still, though requests may come that
+// begin, and get stuck too; two looks between which one begins may differ by it.
+func (s Snapshot) Progress() int64 { return int64(s.Heartbeat) - s.Requests }
+
 // Serving is a request that a worker is serving. Its texts are what the client
 // sent: any bytes, to be made printable where they are shown.
 type Serving struct {
