@@ -285,3 +285,60 @@ func TestAllKeysAreFoundAndFlushed(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestManyKeysAtOnceDoNotStarveOthers has one client ask for 100,000 keys at a
+// time, over and over.
+func TestManyKeysAtOnceDoNotStarveOthers(t *testing.T) {
+	s := store.Private(store.Config{})
+	path := serve(t, s, resp.Options{})
+	const n = 100000
+	var keys []string
+	for i := range n {
+		keys = append(keys, fmt.Sprint("k", i%1000))
+	}
+	greedy := dial(t, path)
+	pairs := []string{"mset"}
+	for _, k := range keys[:60000] {
+		pairs = append(pairs, k, "value")
+	}
+	if got := greedy.do(pairs...); got != "+OK\r\n" {
+		t.Fatal(got)
+	}
+	end := make(chan struct{})
+	go func() {
+		defer close(end)
+		for range 5 {
+			if got := greedy.do(append([]string{"mget"}, keys...)...); strings.Count(got, "$5\r\nvalue\r\n") != n {
+				t.Errorf("%d values", strings.Count(got, "value"))
+			}
+			if got := greedy.do(append([]string{"exists"}, keys...)...); got != fmt.Sprintf(":%d\r\n", n) {
+				t.Error(got)
+			}
+		}
+		greedy.send(append(append(encode("client", "reply", "skip"), encode(append([]string{"mget"}, keys...)...)...), encode("echo", "after")...))
+		if got := greedy.reply(); got != "$5\r\nafter\r\n" {
+			t.Errorf("%.100q", got)
+		}
+		if got := greedy.do(append([]string{"del"}, keys...)...); got != ":1000\r\n" {
+			t.Error(got)
+		}
+	}()
+	other := dial(t, path)
+	answered := 0
+	var longest time.Duration
+	for {
+		select {
+		case <-end:
+			t.Logf("%d answers to others, the slowest after %v", answered, longest)
+			if answered < 100 {
+				t.Errorf("%d answers", answered)
+			}
+			return
+		default:
+			start := time.Now()
+			other.do("ping")
+			longest = max(longest, time.Since(start))
+			answered++
+		}
+	}
+}
