@@ -45,7 +45,10 @@ func main() {
 	check := flag.Bool("check", false, "exit 1 when a figure is not what is promised")
 	flag.Parse()
 	if *quick {
-		c.rounds, c.round, c.sessions, c.requests, *sizes = 3, 100*time.Millisecond, 10_000, min(c.requests, 100_000), "1000,10000"
+		c.rounds, c.round, c.sessions, c.requests = 3, 50*time.Millisecond, 10_000, min(c.requests, 100_000)
+		if !given("entries") {
+			*sizes = "1000,10000"
+		}
 	}
 	c.backends = strings.Split(*backends, ",")
 	var err error
@@ -71,6 +74,12 @@ func main() {
 	default:
 		fmt.Println("\nall as promised")
 	}
+}
+
+// given says whether a flag stands on the command line.
+func given(name string) (found bool) {
+	flag.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
 }
 
 func numbers(list string) ([]int, error) {
