@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -102,6 +103,29 @@ func TestUnfinishedHeadersAreNoAdvance(t *testing.T) {
 	}
 	send(t, c, "\r\n")
 	expectBody(t, c, "0")
+}
+
+// A worker that takes requests and finishes none makes no progress (A13).
+func TestStuckHandlersMakeNoProgress(t *testing.T) {
+	p := newPool(t)
+	a := p.spawn(serveRole)
+	var conns []net.Conn
+	for i := range 5 {
+		c := dial(t, p.addr)
+		conns = append(conns, c)
+		send(t, c, "POST /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n")
+		a.await("hold one more", func() bool { return strings.Count(a.out.String(), "held") == i+1 })
+		if snap, _, _ := a.look(p); snap.Progress() != 0 || snap.InFlight != int64(i+1) {
+			t.Errorf("%d stuck: %+v", i+1, snap)
+		}
+	}
+	for _, c := range conns {
+		send(t, c, "x")
+		expectBody(t, c, "held")
+	}
+	if snap := a.idle(p); snap.Progress() < 10 {
+		t.Errorf("after the answers: %+v", snap)
+	}
 }
 
 func TestHijackEndsTheRequestAndNotTheHeartbeat(t *testing.T) {

@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"crypto/tls"
-	"net"
 
 	client "github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -24,7 +23,7 @@ func (s *settings) newClient(secure *tls.Config) client.UniversalClient {
 			MasterName: s.master, SentinelAddrs: s.addrs,
 			SentinelUsername: s.sentinelUsername, SentinelPassword: s.sentinelPassword,
 			Dialer: dial, Protocol: 2, Username: s.username, Password: s.password, DB: s.db,
-			MaxRetries: -1, DialTimeout: s.timeout, DialerRetries: 1,
+			MaxRetries: -1, DialTimeout: s.connectTimeout(), DialerRetries: 1,
 			ReadTimeout: s.timeout, WriteTimeout: s.timeout, ContextTimeoutEnabled: true,
 			ReadBufferSize: buffer, WriteBufferSize: buffer, PipelinePoolSize: -1,
 			PoolSize: s.pool, PoolTimeout: s.timeout, ConnMaxIdleTime: s.idle, DisableIdentity: true,
@@ -33,7 +32,7 @@ func (s *settings) newClient(secure *tls.Config) client.UniversalClient {
 		return client.NewClusterClient(&client.ClusterOptions{
 			Addrs: s.addrs, MaxRedirects: 3, DisableRoutingPolicies: true,
 			Dialer: dial, Protocol: 2, Username: s.username, Password: s.password,
-			MaxRetries: -1, DialTimeout: s.timeout, DialerRetries: 1,
+			MaxRetries: -1, DialTimeout: s.connectTimeout(), DialerRetries: 1,
 			ReadTimeout: s.timeout, WriteTimeout: s.timeout, ContextTimeoutEnabled: true,
 			ReadBufferSize: buffer, WriteBufferSize: buffer, PipelinePoolSize: -1,
 			PoolSize: s.pool, PoolTimeout: s.timeout, ConnMaxIdleTime: s.idle, DisableIdentity: true,
@@ -43,7 +42,7 @@ func (s *settings) newClient(secure *tls.Config) client.UniversalClient {
 	return client.NewClient(&client.Options{
 		Network: s.network, Addr: s.addrs[0],
 		Dialer: dial, Protocol: 2, Username: s.username, Password: s.password, DB: s.db,
-		MaxRetries: -1, DialTimeout: s.timeout, DialerRetries: 1,
+		MaxRetries: -1, DialTimeout: s.connectTimeout(), DialerRetries: 1,
 		ReadTimeout: s.timeout, WriteTimeout: s.timeout, ContextTimeoutEnabled: true,
 		ReadBufferSize: buffer, WriteBufferSize: buffer, PipelinePoolSize: -1,
 		PoolSize: s.pool, PoolTimeout: s.timeout, ConnMaxIdleTime: s.idle, DisableIdentity: true,
@@ -57,8 +56,6 @@ type command struct{ *client.Cmd }
 
 // NoRetry implements client.Cmder.
 func (command) NoRetry() bool { return true }
-
-var _ net.Conn = checked{}
 
 func newCommand(ctx context.Context, args ...any) command {
 	return command{client.NewCmd(ctx, args...)}

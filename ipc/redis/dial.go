@@ -37,14 +37,18 @@ func (s *settings) tlsConfig() (*tls.Config, error) {
 	return c, nil
 }
 
+// connectTimeout is shorter than that of an operation, so that the error says
+// what was waited for.
+func (s *settings) connectTimeout() time.Duration { return s.timeout * 3 / 4 }
+
 // dialer gives the way to connect to a server.
 func (s *settings) dialer(secure *tls.Config) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	plain := net.Dialer{
-		Timeout:         s.timeout,
+		Timeout:         s.connectTimeout(),
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 5 * time.Second, Count: 3},
 	}
 	return func(ctx context.Context, _, addr string) (net.Conn, error) {
-		ctx, cancel := context.WithTimeout(ctx, s.timeout)
+		ctx, cancel := context.WithTimeout(ctx, s.connectTimeout())
 		defer cancel()
 		conn, err := plain.DialContext(ctx, s.network, addr)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	client "github.com/redis/go-redis/v9"
@@ -98,14 +99,16 @@ func lasting(err error) bool {
 		hostname     x509.HostnameError
 		invalid      x509.CertificateInvalidError
 		record       tls.RecordHeaderError
-		alert        tls.AlertError
+		remote       *net.OpError
 		answer       client.Error
 	)
 	switch {
 	case errors.Is(err, errNotCluster), errors.Is(err, errIsCluster):
 		return true
 	case errors.As(err, &verification), errors.As(err, &unknown), errors.As(err, &hostname), errors.As(err, &invalid),
-		errors.As(err, &record), errors.As(err, &alert):
+		errors.As(err, &record):
+		return true
+	case errors.As(err, &remote) && remote.Op == "remote error": // an alert: the server wants a certificate, or another
 		return true
 	case errors.As(err, &answer):
 		text := answer.Error()

@@ -1,8 +1,8 @@
 package redis
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"net"
 	"strconv"
 	"syscall"
@@ -69,11 +69,9 @@ func (g *guard) Write(b []byte) (int, error) {
 	var last [512]byte
 	_ = g.Conn.SetReadDeadline(time.Now().Add(10 * time.Millisecond)) // the connection is lost in any case
 	m, _ := g.Conn.Read(last[:])
-	if g.scan.look(last[:m]) == nil && g.scan.failure != "" {
-		err = fmt.Errorf("connection closed after %q: %w", g.scan.failure, err)
-	}
-	g.err = err
-	return n, err
+	_ = g.scan.look(last[:m])
+	g.err = g.scan.because(err)
+	return n, g.err
 }
 
 // Read implements net.Conn. What it gives has been looked at: a header that
@@ -92,10 +90,8 @@ func (g *guard) Read(b []byte) (int, error) {
 		g.err = bad
 		return 0, bad
 	}
-	if n == 0 && err == io.EOF && g.scan.failure != "" {
-		// "max number of clients reached" is said before any request.
-		err = fmt.Errorf("connection closed after %q", g.scan.failure)
-		g.err = err
+	if n == 0 && err != nil {
+		err = g.scan.because(err)
 	}
 	return n, err
 }
@@ -105,7 +101,18 @@ type scanner struct {
 	resp3   bool
 	skip    int    // bytes of a string, with its end, that are still to come
 	line    []byte // beginning of a line that is not complete
-	failure string // newest error line, without its minus; "" after anything else
+	lines   int    // that were complete
+	failure string // the first line, if it is an error
+}
+
+// because adds to the error that ends a connection what the server said when
+// it took it, if it said nothing else: it is full, or protected.
+func (s *scanner) because(err error) error {
+	var slow net.Error
+	if s.failure == "" || s.lines > 1 || errors.As(err, &slow) && slow.Timeout() {
+		return err
+	}
+	return fmt.Errorf("connection closed after %q: %w", s.failure, err)
 }
 
 // look looks at the bytes that follow.
@@ -178,10 +185,10 @@ func (s *scanner) header() error {
 	if n < 2 || s.line[n-1] != '\r' || limit < 0 {
 		return notRedis(s.line)
 	}
-	s.failure = ""
+	s.lines++
 	text := string(s.line[1 : n-1])
 	if limit == 0 {
-		if s.line[0] == '-' {
+		if s.line[0] == '-' && s.lines == 1 {
 			s.failure = text
 		}
 		return nil

@@ -227,6 +227,7 @@ func (l *loop) drop(c *conn) {
 	}
 	l.conns[c.fd] = nil
 	delete(l.clients, c.id)
+	l.letGo(c.client)
 	if c.lingers {
 		l.lingering--
 	}

@@ -2,37 +2,34 @@ package resp
 
 import "strconv"
 
-func (s *server) del(_ *client, a [][]byte) {
+func (s *server) del(c *client, a [][]byte) {
 	var n int64
-	for _, key := range a[1:] {
-		if !s.keyFits(key) {
-			return
+	s.each(c, a[1:], 1, func(key [][]byte) bool {
+		if !s.keyFits(key[0]) {
+			return false
 		}
-		found, err := s.store.Delete(s.ctx, s.key(key), 0)
+		found, err := s.store.Delete(s.ctx, s.key(key[0]), 0)
 		if err != nil {
 			s.failed(err)
-			return
+			return false
 		}
 		if found {
 			n++
 		}
-	}
-	s.r.int(n)
+		return true
+	}, func() { s.r.int(n) })
 }
 
 // exists is EXISTS and TOUCH: reading an entry is using it.
-func (s *server) exists(_ *client, a [][]byte) {
+func (s *server) exists(c *client, a [][]byte) {
 	var n int64
-	for _, key := range a[1:] {
-		_, found, ok := s.get(key)
-		if !ok {
-			return
-		}
+	s.each(c, a[1:], 1, func(key [][]byte) bool {
+		_, found, ok := s.get(key[0])
 		if found {
 			n++
 		}
-	}
-	s.r.int(n)
+		return ok
+	}, func() { s.r.int(n) })
 }
 
 func (s *server) typeCommand(_ *client, a [][]byte) {
@@ -111,7 +108,6 @@ func (s *server) keys(c *client, a [][]byte) {
 	pattern := string(a[1])
 	var cursor uint64
 	var found []string
-	size := 0
 	c.step = func() (end bool) {
 		keys, next, err := s.store.Scan(s.ctx, cursor, turnKeys)
 		if err != nil {
@@ -121,10 +117,11 @@ func (s *server) keys(c *client, a [][]byte) {
 		for _, key := range keys {
 			if match([]byte(pattern), key) {
 				found = append(found, key)
-				size += len(key) + 16
+				c.held += len(key) + 16
+				s.memory += int64(len(key) + 16)
 			}
 		}
-		if size > s.maxOutput(c) {
+		if c.held > s.maxOutput(c) {
 			s.r.error("ERR more keys than a reply may have; use SCAN")
 			return true
 		}

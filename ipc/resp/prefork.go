@@ -64,7 +64,6 @@ func (s *server) preforkCheck(c *client, _ [][]byte) {
 	c.step = func() (end bool) {
 		select {
 		case r := <-done:
-			c.parked = false
 			if r.err != nil {
 				s.failed(r.err)
 			} else {

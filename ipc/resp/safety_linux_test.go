@@ -289,7 +289,7 @@ func TestFramesOfOneByteAtATimeAreUnderstood(t *testing.T) {
 
 func TestADeepPipelineIsAnsweredInOrder(t *testing.T) {
 	w := dial(t, serve(t, store.Private(store.Config{}), resp.Options{}))
-	const n = 200000
+	const n = 50000
 	go func() {
 		_ = w.SetWriteDeadline(time.Now().Add(60 * time.Second))
 		var b []byte

@@ -25,8 +25,16 @@ func Serve(ctx context.Context, listener int, s store.Store, o Options) error {
 		return fmt.Errorf("serve the store: %w", err)
 	}
 	defer l.close()
-	wake := context.AfterFunc(ctx, func() { _, _ = unix.Write(l.wake, binary.NativeEndian.AppendUint64(nil, 1)) })
-	defer wake()
+	woken := make(chan struct{})
+	wake := context.AfterFunc(ctx, func() {
+		_, _ = unix.Write(l.wake, binary.NativeEndian.AppendUint64(nil, 1))
+		close(woken)
+	})
+	defer func() {
+		if !wake() {
+			<-woken // the descriptor is closed after it
+		}
+	}()
 	if err := l.run(); err != nil {
 		return fmt.Errorf("serve the store: %w", err)
 	}
@@ -44,7 +52,6 @@ type loop struct {
 	conns     []*conn // by descriptor
 	queue     []*conn // with something to do that no event will tell of
 	turn      []*conn // the queue of this turn
-	memory    int64   // of the buffers of all conns
 	lingering int     // conns that linger
 	spare     [][]byte
 	read      [readSize]byte

@@ -21,6 +21,7 @@ type server struct {
 	value   []byte
 	argv    [][]byte
 	clients map[int64]*client
+	memory  int64 // of the buffers of all clients, and what steps keep
 	lastID  int64
 
 	accepted, refused, commands int64
@@ -52,6 +53,7 @@ type client struct {
 	parked         bool              // step waits for another thread
 	closing        bool              // nothing more is executed; it is closed when its replies have left
 	reason         string            // why, when it is the client's own fault
+	held           int               // bytes that step keeps
 	input, waiting int               // bytes in its buffers, for CLIENT LIST
 }
 
@@ -131,11 +133,13 @@ func (s *server) execute(c *client, b []byte) (used int, more bool) {
 		}
 		if c.step != nil {
 			mark := len(s.r.b)
-			if !c.step() {
+			if c.step() {
+				s.letGo(c)
+			}
+			s.hush(c, mark)
+			if c.step != nil {
 				return used, true
 			}
-			c.step = nil
-			s.hush(c, mark)
 			continue
 		}
 		complete, err := c.p.next(b[used:], &c.is)
@@ -176,19 +180,17 @@ func (s *server) one(c *client, a [][]byte) {
 		c.command = k.name
 		k.run(s, c, a)
 	}
-	if c.step == nil {
-		s.hush(c, mark)
-	}
+	s.hush(c, mark)
 }
 
-// hush takes the reply of a command back when its client asked for none.
+// hush takes the reply of a command, or of a step of it, back when its client
+// asked for none.
 func (s *server) hush(c *client, mark int) {
-	switch c.mute {
-	case muteThis:
+	if c.mute == muteThis || c.mute == muteAll {
+		s.r.b = s.r.b[:mark]
+	}
+	if c.mute == muteThis && c.step == nil {
 		c.mute = speak
-		s.r.b = s.r.b[:mark]
-	case muteAll:
-		s.r.b = s.r.b[:mark]
 	}
 }
 

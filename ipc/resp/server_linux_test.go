@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,22 +23,26 @@ import (
 // failing is a store that has an answer of its own.
 type failing struct {
 	*storetest.Model
-	err error
+	err atomic.Value
 }
 
+func (f *failing) fails() error { return f.err.Load().(error) }
+
 func (f *failing) Get(context.Context, string) (store.Entry, bool, error) {
-	return store.Entry{}, false, f.err
+	return store.Entry{}, false, f.fails()
 }
 
 func (f *failing) Set(context.Context, string, []byte, store.Write) (uint64, error) {
-	return 0, f.err
+	return 0, f.fails()
 }
 
-func (f *failing) Add(context.Context, string, int64) (int64, error) { return 0, f.err }
+func (f *failing) Add(context.Context, string, int64) (int64, error) { return 0, f.fails() }
 
-func (f *failing) Scan(context.Context, uint64, int) ([]string, uint64, error) { return nil, 0, f.err }
+func (f *failing) Scan(context.Context, uint64, int) ([]string, uint64, error) {
+	return nil, 0, f.fails()
+}
 
-func (f *failing) Stats(context.Context) (store.Stats, error) { return store.Stats{}, f.err }
+func (f *failing) Stats(context.Context) (store.Stats, error) { return store.Stats{}, f.fails() }
 
 func TestErrorsOfTheStoreHaveRedissWords(t *testing.T) {
 	f := &failing{Model: storetest.NewModel()}
@@ -56,7 +61,7 @@ func TestErrorsOfTheStoreHaveRedissWords(t *testing.T) {
 		{store.ErrUnavailable, "-ERR it: store: unavailable\r\n"},
 		{errors.New("two\r\nlines"), "-ERR it: two  lines\r\n"},
 	} {
-		f.err = fmt.Errorf("it: %w", row.err)
+		f.err.Store(fmt.Errorf("it: %w", row.err))
 		for _, command := range []string{"set k v", "get k", "mget a b", "incr k", "append k v", "set k v get", "scan 0", "keys *", "dbsize", "info", "getex k ex 10", "expire k 10 nx", "ttl k", "exists a b", "incrbyfloat k 1", "mset a b", "setnx a b", "flushall", "prefork stats"} {
 			if got := w.do(strings.Fields(command)...); got != row.want {
 				t.Errorf("%s with %v: %q, want %q", command, row.err, got, row.want)
@@ -116,7 +121,7 @@ func TestAFullStoreAnswersOOM(t *testing.T) {
 func TestReadModifyWriteLosesNothing(t *testing.T) {
 	s := store.Private(store.Config{})
 	path := serve(t, s, resp.Options{})
-	const n = 3000
+	const n = 1000
 	ctx := t.Context()
 	var all sync.WaitGroup
 	all.Go(func() {
@@ -177,7 +182,7 @@ func TestWhatWasReadIsAnsweredAtTheEnd(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	s := store.Private(store.Config{})
-	go func() { done <- resp.Serve(ctx, fd, s, resp.Options{}) }()
+	go func() { done <- resp.Serve(ctx, fd, s, resp.Options{Drain: time.Minute}) }()
 	w := dial(t, path)
 	w.do("set", "big", strings.Repeat("x", 100000))
 	// Replies of 20 MB, of which the socket takes 200 KB: they are read after
@@ -283,5 +288,62 @@ func TestAllKeysAreFoundAndFlushed(t *testing.T) {
 	}
 	if got := w.do("dbsize"); got != ":0\r\n" {
 		t.Error(got)
+	}
+}
+
+// TestManyKeysAtOnceDoNotStarveOthers has one client ask for 20,000 keys at a
+// time, over and over.
+func TestManyKeysAtOnceDoNotStarveOthers(t *testing.T) {
+	s := store.Private(store.Config{})
+	path := serve(t, s, resp.Options{})
+	const n = 20000
+	var keys []string
+	for i := range n {
+		keys = append(keys, fmt.Sprint("k", i%1000))
+	}
+	greedy := dial(t, path)
+	pairs := []string{"mset"}
+	for _, k := range keys[:10000] {
+		pairs = append(pairs, k, "value")
+	}
+	if got := greedy.do(pairs...); got != "+OK\r\n" {
+		t.Fatal(got)
+	}
+	end := make(chan struct{})
+	go func() {
+		defer close(end)
+		for range 10 {
+			if got := greedy.do(append([]string{"mget"}, keys...)...); strings.Count(got, "$5\r\nvalue\r\n") != n {
+				t.Errorf("%d values", strings.Count(got, "value"))
+			}
+			if got := greedy.do(append([]string{"exists"}, keys...)...); got != fmt.Sprintf(":%d\r\n", n) {
+				t.Error(got)
+			}
+		}
+		greedy.send(append(append(encode("client", "reply", "skip"), encode(append([]string{"mget"}, keys...)...)...), encode("echo", "after")...))
+		if got := greedy.reply(); got != "$5\r\nafter\r\n" {
+			t.Errorf("%.100q", got)
+		}
+		if got := greedy.do(append([]string{"del"}, keys...)...); got != ":1000\r\n" {
+			t.Error(got)
+		}
+	}()
+	other := dial(t, path)
+	answered := 0
+	var longest time.Duration
+	for {
+		select {
+		case <-end:
+			t.Logf("%d answers to others, the slowest after %v", answered, longest)
+			if answered < 50 {
+				t.Errorf("%d answers", answered)
+			}
+			return
+		default:
+			start := time.Now()
+			other.do("ping")
+			longest = max(longest, time.Since(start))
+			answered++
+		}
 	}
 }

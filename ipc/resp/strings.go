@@ -154,41 +154,32 @@ func (s *server) setrange(_ *client, a [][]byte) {
 	}
 }
 
+// mget answers with an error instead of the list when one comes before the
+// first of it has been sent, else with an error in the list.
 func (s *server) mget(c *client, a [][]byte) {
 	mark := len(s.r.b)
-	s.r.array(len(a) - 1)
-	for _, key := range a[1:] {
-		if len(s.r.b)-mark > s.o.MaxOutput {
-			c.fault("replies that nobody read")
-			s.r.b = s.r.b[:mark]
-			return
+	n := 0
+	s.each(c, a[1:], 1, func(key [][]byte) bool {
+		if n++; n == 1 {
+			s.r.array(len(a) - 1)
 		}
-		e, found, err := s.peek(key)
+		before := len(s.r.b)
+		e, found, ok := s.get(key[0])
 		switch {
-		case err != "":
-			s.r.b = s.r.b[:mark]
-			s.r.error(err)
-			return
+		case !ok && len(a) <= turnKeys:
+			s.r.b = append(s.r.b[:mark], s.r.b[before:]...)
+			return false
+		case !ok:
 		case found:
 			s.r.bulk(e.Value)
 		default:
 			s.r.null()
 		}
-	}
+		return true
+	}, func() {})
 }
 
-// peek is get that gives the error instead of answering with it.
-func (s *server) peek(key []byte) (e store.Entry, found bool, failure string) {
-	mark := len(s.r.b)
-	e, found, ok := s.get(key)
-	if !ok {
-		failure = string(s.r.b[mark+1 : len(s.r.b)-2])
-		s.r.b = s.r.b[:mark]
-	}
-	return e, found, failure
-}
-
-func (s *server) mset(_ *client, a [][]byte) {
+func (s *server) mset(c *client, a [][]byte) {
 	if len(a)%2 == 0 {
 		s.r.error("ERR wrong number of arguments for 'mset' command")
 		return
@@ -202,11 +193,11 @@ func (s *server) mset(_ *client, a [][]byte) {
 			return
 		}
 	}
-	for i := 1; i < len(a); i += 2 {
-		if _, err := s.store.Set(s.ctx, s.key(a[i]), a[i+1], store.Write{}); err != nil {
+	s.each(c, a[1:], 2, func(pair [][]byte) bool {
+		_, err := s.store.Set(s.ctx, s.key(pair[0]), pair[1], store.Write{})
+		if err != nil {
 			s.failed(err)
-			return
 		}
-	}
-	s.r.ok()
+		return err == nil
+	}, s.r.ok)
 }

@@ -13,7 +13,6 @@ import (
 type Cell struct {
 	segment *shm.Segment
 	index   int
-	id      uint64
 
 	state, connections                  *atomic.Uint64
 	begun, ended, heartbeat, lastActive *atomic.Uint64
@@ -39,7 +38,7 @@ type Cell struct {
 // newCell points into a segment. Preconditions: 0 <= index < MaxCells.
 func newCell(s *shm.Segment, index int, monotonic int64) *Cell {
 	c := &Cell{
-		segment: s, index: index, id: word(s, index, offID).Load(),
+		segment: s, index: index,
 		state:       word(s, index, offState),
 		connections: word(s, index, offConnections),
 		begun:       word(s, index, offBegun),

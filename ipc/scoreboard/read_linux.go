@@ -32,20 +32,13 @@ type Snapshot struct {
 	Oldest time.Time
 }
 
-// Serving is a request that a worker is serving. Its texts are what the client
-// sent: any bytes, to be made printable where they are shown.
-type Serving struct {
-	Method, Path, Client string
-	Cut                  bool // one of the texts was longer
-	Since                time.Time
-}
+// Progress is how often requests have advanced after their begin. In a worker
+// whose handlers are all stuck it stands still, though requests may come that
+// begin, and get stuck too; two looks between which one begins may differ by it.
+func (s Snapshot) Progress() int64 { return int64(s.Heartbeat) - s.Requests }
 
-// What is believed of a counter: an exabyte of requests is a lie, and nine of
-// them can be added without an overflow.
-const maxCount = 1 << 59
-
-// clockSlack is how far in the future a time may be.
-const clockSlack = int64(time.Second)
+// tries is how often a reader looks again at what its worker writes meanwhile.
+const tries = 3
 
 // Read copies a cell's numbers and checks the copy. The error is of the kind
 // ErrBadCell when the worker, or another one, wrote nonsense into it.
@@ -162,91 +155,4 @@ func (b *Board) Latency(cell int) (Histogram, error) {
 		o.latency[i] = max(o.latency[i], n)
 	}
 	return h, nil
-}
-
-// Serving copies the requests that have a place in a cell, and checks the
-// copy, as Read does. A place that is written at that moment is left out.
-func (b *Board) Serving(cell int) ([]Serving, error) {
-	o := b.owner(cell)
-	c := checker{now: monotonic(), wall: time.Now()}
-	var all []Serving
-	for i := range Places {
-		if s, ok := b.serving(placeAt(cell, i), &c); ok {
-			all = append(all, s)
-		}
-	}
-	if c.err != nil {
-		return nil, bad(cell, o, c.err)
-	}
-	return all, nil
-}
-
-// tries is how often a reader looks again at what its worker writes meanwhile.
-const tries = 3
-
-func (b *Board) serving(at int, c *checker) (Serving, bool) {
-	var copied [placeSize - offLengths]byte
-	for range tries {
-		before := b.segment.Word(at + offSequence).Load()
-		since := b.segment.Word(at + offSince).Load()
-		if since == 0 || before%2 == 1 { // its writer may be dead: nothing to wait for
-			return Serving{}, false
-		}
-		lengths := b.segment.Word(at + offLengths).Load()
-		b.segment.Load(copied[offMethod-offLengths:], at+offMethod)
-		if b.segment.Word(at+offSequence).Load() != before {
-			continue
-		}
-		s := Serving{Since: c.when("begin of a request", since), Cut: lengths&cutBit != 0}
-		s.Method = c.text("method", copied[offMethod-offLengths:], lengths, maxMethod)
-		s.Client = c.text("client", copied[offClient-offLengths:], lengths>>lengthBits, maxClient)
-		s.Path = c.text("path", copied[offPath-offLengths:], lengths>>(2*lengthBits), maxPath)
-		return s, c.err == nil
-	}
-	return Serving{}, false
-}
-
-// checker takes values of a cell that can be true, and keeps the first error.
-type checker struct {
-	err  error
-	now  int64     // CLOCK_MONOTONIC
-	wall time.Time // at the same moment
-}
-
-func (c *checker) fail(err error) {
-	if c.err == nil {
-		c.err = err
-	}
-}
-
-func (c *checker) count(what string, value uint64, most int64) int64 {
-	n := int64(value)
-	if n < 0 || n > most {
-		c.fail(fmt.Errorf("%d %s (want 0 to %d)", n, what, most))
-		return 0
-	}
-	return n
-}
-
-// when gives the time of an instant on CLOCK_MONOTONIC.
-func (c *checker) when(what string, value uint64) time.Time {
-	age := c.now - int64(value)
-	switch {
-	case value == 0:
-		return time.Time{}
-	case int64(value) < 0 || age < -clockSlack:
-		c.fail(fmt.Errorf("%s at %d ns, which is in the future", what, value))
-		return time.Time{}
-	}
-	return c.wall.Add(-time.Duration(age))
-}
-
-// text takes a text whose length is the low byte of a word.
-func (c *checker) text(what string, from []byte, length uint64, most int) string {
-	n := int(length & (1<<lengthBits - 1))
-	if n > most {
-		c.fail(fmt.Errorf("%s of %d bytes (max %d)", what, n, most))
-		return ""
-	}
-	return string(from[:n])
 }

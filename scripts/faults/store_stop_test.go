@@ -28,6 +28,9 @@ const (
 	layoutIdentity  = 6 * 8 // magic, size, geometry, key of the hash
 )
 
+// killPace is above the second that the master takes between two of them.
+const killPace = 1100 * time.Millisecond
+
 // Workers are stopped (SIGSTOP) at the moment when they hold an internal lock
 // of the store. Everybody else goes on within two seconds, nothing is lost,
 // and the stopped one is gone; one line of the log says so.
@@ -47,7 +50,10 @@ func TestStopsWithAnInternalLockHoldUpNobodyForLong(t *testing.T) {
 		memory := mapMemfd(t, h.PID, "prefork-store")
 		wg.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(i), 11))
+			pace := time.NewTicker(killPace)
+			defer pace.Stop()
 			for len(took[i]) < rounds/pools && !t.Failed() {
+				<-pace.C
 				pid := h.stopHolder(t, memory, random, &tries[i])
 				if pid == 0 {
 					return

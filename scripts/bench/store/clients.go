@@ -31,6 +31,8 @@ func connect(path string) (*conn, error) {
 	return &conn{fd: fd, in: make([]byte, 4096)}, nil
 }
 
+func (c *conn) end() error { return os.NewSyscallError("close", unix.Close(c.fd)) }
+
 // ask sends what out has, and forgets what was read before.
 func (c *conn) ask() error {
 	c.got = 0

@@ -12,8 +12,9 @@
 // and memcached write and read with plain blocking system calls: a real client
 // is slower, so the ratios are too small rather than too large.
 //
-// The second part sends redis-benchmark to the Redis-protocol socket of a pool
-// and to redis-server, in turns.
+// Two parts more need the binary: redis-benchmark is sent to the Redis-protocol
+// socket of a pool and to redis-server, in turns; and requests that read and
+// write a session are compared with the same ones without.
 package main
 
 import (
@@ -28,7 +29,15 @@ import (
 )
 
 func main() {
-	if os.Getenv(envBackend) != "" {
+	switch os.Getenv(envBackend) {
+	case "":
+	case web:
+		if err := runWeb(); err != nil {
+			fmt.Fprintf(os.Stderr, "store: web worker: %v\n", err)
+			os.Exit(1)
+		}
+		return
+	default:
 		fmt.Fprintf(os.Stderr, "store: worker: %v\n", runWorker())
 		os.Exit(1)
 	}
@@ -39,13 +48,16 @@ func main() {
 	flag.IntVar(&c.rounds, "rounds", 5, "rounds of each measurement; the median counts")
 	flag.DurationVar(&c.round, "round", 300*time.Millisecond, "length of a round")
 	flag.IntVar(&c.sessions, "sessions", 1_000_000, "sessions whose memory is stated; 0: none")
-	flag.StringVar(&c.prefork, "prefork", "", "the binary for the second part; empty: it is built")
-	flag.IntVar(&c.requests, "requests", 400_000, "requests of a run of redis-benchmark with -P 16, a quarter with -P 1; 0: no second part")
+	flag.StringVar(&c.prefork, "prefork", "", "the binary; empty: it is built")
+	flag.IntVar(&c.requests, "requests", 400_000, "requests of a run of redis-benchmark with -P 16, a quarter with -P 1; 0: nothing that needs the binary")
 	quick := flag.Bool("quick", false, "3 short rounds, at most 10,000 entries and sessions")
 	check := flag.Bool("check", false, "exit 1 when a figure is not what is promised")
 	flag.Parse()
 	if *quick {
-		c.rounds, c.round, c.sessions, c.requests, *sizes = 3, 100*time.Millisecond, 10_000, min(c.requests, 100_000), "1000,10000"
+		c.rounds, c.round, c.sessions, c.requests = 3, 50*time.Millisecond, 10_000, min(c.requests, 100_000)
+		if !given("entries") {
+			*sizes = "1000,10000"
+		}
 	}
 	c.backends = strings.Split(*backends, ",")
 	var err error
@@ -71,6 +83,12 @@ func main() {
 	default:
 		fmt.Println("\nall as promised")
 	}
+}
+
+// given says whether a flag stands on the command line.
+func given(name string) (found bool) {
+	flag.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
 }
 
 func numbers(list string) ([]int, error) {

@@ -77,8 +77,9 @@ func startServer(socket, program string, args ...string) (end func() error, err 
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	var ending error
+	ended := make(chan struct{})
+	go func() { ending = cmd.Wait(); close(ended) }()
 	end = func() error {
 		_ = cmd.Process.Signal(unix.SIGTERM) // it may have ended, which Wait tells
 		select {
@@ -100,8 +101,8 @@ func startServer(socket, program string, args ...string) (end func() error, err 
 		}
 		select {
 		case <-tick.C:
-		case err := <-ended:
-			return nil, fmt.Errorf("%s ended: %w", program, err)
+		case <-ended:
+			return nil, fmt.Errorf("%s ended: %w", program, ending)
 		case <-late:
 			return nil, errors.Join(fmt.Errorf("%s does not listen on %s", program, socket), end())
 		}
