@@ -40,8 +40,12 @@ func errorText(err error) string {
 	return "ERR " + err.Error()
 }
 
-// failed answers with an error of the store.
-func (s *server) failed(err error) { s.r.error(errorText(err)) }
+// failed answers with an error of the store. One that took 250 ms to come ends
+// the turn: the next command may meet the same, and others wait.
+func (s *server) failed(err error) {
+	s.r.error(errorText(err))
+	s.waited = s.waited || errors.Is(err, store.ErrBusy)
+}
 
 // keyFits says whether a key may be one, and answers when it may not.
 func (s *server) keyFits(key []byte) bool {

@@ -1,7 +1,6 @@
 package resp
 
 import (
-	"bytes"
 	"errors"
 	"math"
 	"time"
@@ -29,7 +28,7 @@ func (s *server) parseExpire(a [][]byte) (o expireOptions, ok bool) {
 		case is(arg, "lt"):
 			o.lt = true
 		default:
-			s.r.error("ERR Unsupported option " + string(bytes.ToValidUTF8(cut(arg, 128), nil)))
+			s.r.error("ERR Unsupported option " + string(cut(arg, 128)))
 			return o, false
 		}
 	}

@@ -20,6 +20,7 @@ type server struct {
 	r       reply // of the client whose turn it is
 	value   []byte
 	argv    [][]byte
+	waited  bool // in this turn, for a process that keeps a part of the store
 	clients map[int64]*client
 	memory  int64 // of the buffers of all clients, and what steps keep
 	lastID  int64
@@ -123,12 +124,13 @@ func (c *client) fault(reason string) {
 // done with, and whether a complete command may be in what is left.
 func (s *server) execute(c *client, b []byte) (used int, more bool) {
 	s.r.three = c.three
+	s.waited = false
 	start := len(s.r.b)
 	for range turnCommands {
 		if c.closing {
 			return len(b), false
 		}
-		if len(s.r.b)-start >= turnOutput {
+		if len(s.r.b)-start >= turnOutput || s.waited {
 			return used, true
 		}
 		if c.step != nil {

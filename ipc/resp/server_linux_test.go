@@ -347,3 +347,31 @@ func TestManyKeysAtOnceDoNotStarveOthers(t *testing.T) {
 		}
 	}
 }
+
+// stuck is a store of which a part is kept by a process that lives.
+type stuck struct{ *storetest.Model }
+
+func (s *stuck) Get(context.Context, string) (store.Entry, bool, error) {
+	<-time.After(20 * time.Millisecond) // 250 in truth
+	return store.Entry{}, false, store.ErrBusy
+}
+
+func TestAPartThatIsKeptDelaysOthersOnce(t *testing.T) {
+	path := serve(t, &stuck{storetest.NewModel()}, resp.Options{})
+	w, other := dial(t, path), dial(t, path)
+	const n = 100
+	w.send(append(bytes.Repeat(encode("get", "k"), n), encode("quit")...))
+	w.reply()
+	for range 10 {
+		if got := other.do("ping"); got != "+PONG\r\n" {
+			t.Error(got)
+		}
+	}
+	answered := strings.Count(other.do("client", "list"), "cmd=get") // w is still at it
+	if answered != 1 {
+		t.Error("the others had their turns when all that waited was answered")
+	}
+	if got := strings.Count(w.rest(), "-BUSY"); got != n-1 {
+		t.Errorf("%d of %d", got+1, n)
+	}
+}

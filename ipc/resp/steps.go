@@ -6,7 +6,8 @@ package resp
 func (s *server) each(c *client, a [][]byte, group int, one func(part [][]byte) bool, end func()) {
 	i := 0
 	some := func(until, output int) (done bool) {
-		for ; i < until && len(s.r.b) < output; i += group {
+		s.waited = false
+		for ; i < until && len(s.r.b) < output && !s.waited; i += group {
 			if !one(a[i : i+group]) {
 				return true
 			}

@@ -6,12 +6,11 @@ import (
 	"prefork/ipc/store"
 )
 
-// change reads an entry and lets f say what it becomes, until nobody else
-// wrote in between. The expiry stays. f answers, unless it says nothing: then
-// change does, with a note that the caller gave.
-//
-// f must not keep the value. It says false when nothing is to be written, and
-// has answered then.
+// change reads an entry and writes what f makes of it, again and again until
+// nobody else wrote in between; the condition of the write is change's own. It
+// answers only with errors of the store, and says whether it wrote. f may say
+// that there is nothing to write; it has answered then, or the caller does.
+// f must not keep the entry's value.
 func (s *server) change(key []byte, f func(e store.Entry, found bool) (value []byte, w store.Write, write bool)) (done bool) {
 	for {
 		e, found, ok := s.get(key)

@@ -75,21 +75,24 @@ func (w *wire) rest() string {
 }
 
 // readReply gives the bytes of one reply, in RESP2 or RESP3.
-func readReply(r *bufio.Reader) (all []byte, err error) {
-	line, err := r.ReadBytes('\n')
-	if err != nil {
-		return line, err
+func readReply(r *bufio.Reader) ([]byte, error) { return appendReply(nil, r) }
+
+func appendReply(all []byte, r *bufio.Reader) ([]byte, error) {
+	from := len(all)
+	line, err := r.ReadSlice('\n')
+	if all = append(all, line...); err != nil {
+		return all, err
 	}
-	all = append(all, line...)
-	n, _ := strconv.Atoi(string(bytes.TrimSpace(line[1:])))
-	switch line[0] {
+	n, _ := strconv.Atoi(string(bytes.TrimSpace(all[from+1:])))
+	switch all[from] {
 	case '$', '=':
 		if n < 0 {
 			return all, nil
 		}
-		b := make([]byte, n+2)
-		_, err = io.ReadFull(r, b)
-		return append(all, b...), err
+		end := len(all)
+		all = append(all, make([]byte, n+2)...)
+		_, err = io.ReadFull(r, all[end:])
+		return all, err
 	case '%':
 		n *= 2
 	case '*', '~', '>':
@@ -97,8 +100,7 @@ func readReply(r *bufio.Reader) (all []byte, err error) {
 		return all, nil
 	}
 	for range n {
-		b, err := readReply(r)
-		if all = append(all, b...); err != nil {
+		if all, err = appendReply(all, r); err != nil {
 			return all, err
 		}
 	}
