@@ -3,57 +3,61 @@ package session
 import (
 	"fmt"
 	"reflect"
-
-	"github.com/alexedwards/scs/v2"
+	"time"
 
 	"prefork/ipc/store"
 )
 
-// merge puts what one request changed in a session, from base to mine, into
-// what another one has made of it meanwhile. ErrConflict: both changed one
-// value, to different ones.
-func merge(codec scs.Codec, base, mine, theirs []byte) ([]byte, error) {
-	_, was, err := codec.Decode(base)
-	if err != nil {
-		return nil, err
-	}
-	deadline, changed, err := codec.Decode(mine)
-	if err != nil {
-		return nil, err
-	}
-	_, now, err := codec.Decode(theirs)
-	if err != nil {
-		return nil, err
-	}
-	for key := range union(was, changed) {
-		before, had := was[key]
-		after, has := changed[key]
-		if had == has && reflect.DeepEqual(before, after) {
-			continue // not changed here
+// merge puts what a request changed, from base to mine, into what others have
+// saved: for each key, and for the deadline, what it set or removed holds,
+// what it left alone stays theirs.
+func (m *Manager) merge(base, mine, theirs []byte) (merged []byte, deadline time.Time, err error) {
+	var at [3]time.Time
+	var has [3]map[string]any
+	for i, b := range [][]byte{base, mine, theirs} {
+		if i == 0 && b == nil {
+			continue // nothing was there
 		}
-		other, hasNow := now[key]
-		untouched := had == hasNow && reflect.DeepEqual(before, other)
-		agreed := has == hasNow && reflect.DeepEqual(after, other)
-		switch {
-		case agreed:
-		case !untouched:
-			return nil, fmt.Errorf("save session: %w: two requests changed %q", store.ErrConflict, key)
-		case has:
-			now[key] = after
-		default:
-			delete(now, key)
+		if at[i], has[i], err = m.Codec.Decode(b); err != nil {
+			return nil, time.Time{}, err
 		}
 	}
-	return codec.Encode(deadline, now)
+	was, want, out := has[0], has[1], has[2]
+	if out == nil {
+		out = map[string]any{}
+	}
+	for _, names := range []map[string]any{was, want} {
+		for name := range names {
+			before, now := valueOf(was, name), valueOf(want, name)
+			if reflect.DeepEqual(before, now) {
+				continue
+			}
+			there := valueOf(out, name)
+			if m.SameKey == Refuse && !reflect.DeepEqual(before, there) && !reflect.DeepEqual(now, there) {
+				return nil, time.Time{}, fmt.Errorf("key %q was changed by two requests: %w", name, store.ErrConflict)
+			}
+			if now.there {
+				out[name] = now.value
+			} else {
+				delete(out, name)
+			}
+		}
+	}
+	deadline = at[2]
+	if !at[0].Equal(at[1]) {
+		deadline = at[1]
+	}
+	merged, err = m.Codec.Encode(deadline, out)
+	return merged, deadline, err
 }
 
-func union(a, b map[string]any) map[string]struct{} {
-	all := make(map[string]struct{}, len(a)+len(b))
-	for key := range a {
-		all[key] = struct{}{}
-	}
-	for key := range b {
-		all[key] = struct{}{}
-	}
-	return all
+// optional tells a key that is not there from one that is nil.
+type optional struct {
+	value any
+	there bool
+}
+
+func valueOf(values map[string]any, name string) optional {
+	value, there := values[name]
+	return optional{value, there}
 }

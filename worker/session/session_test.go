@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"prefork/ipc/store"
+	"prefork/ipc/store/storetest"
 	"prefork/worker/session"
 )
 
@@ -30,9 +31,27 @@ type site struct {
 	wrap   func(http.Handler) http.Handler
 }
 
+// newStore makes what sessions are kept in: the embedded store, and the model
+// of all of them in TestSessionsOverTheModelOfAStore.
+var newStore = func() store.Store { return store.Private(store.Config{Size: 4 << 20}) }
+
+func TestSessionsOverTheModelOfAStore(t *testing.T) {
+	embedded := newStore
+	newStore = func() store.Store { return storetest.NewModel() }
+	defer func() { newStore = embedded }()
+	for name, test := range map[string]func(*testing.T){
+		"next request": TestSessionIsSeenByTheNextRequest, "merge": TestRequestsThatChangeDifferentKeysKeepBoth,
+		"conflict": TestRequestsThatChangeOneKeyConflict, "ended": TestEndedSessionIsNotWrittenBack,
+		"renew merges": TestRenewedSessionKeepsWhatOthersSaved, "renew ended": TestEndedSessionIsNotRenewed,
+		"exclusive": TestExclusiveLosesNoUpdate, "lost lock": TestRequestThatLostItsLockSavesNothing, "iterate": TestIterateMeetsEverySession,
+	} {
+		t.Run(name, test)
+	}
+}
+
 func serve(t *testing.T, set func(*session.Manager), exclusive bool) *site {
 	t.Helper()
-	s := &site{shared: store.Private(store.Config{Size: 4 << 20}), enter: make(chan string, 10), goOn: make(chan struct{}, 10)}
+	s := &site{shared: newStore(), enter: make(chan string, 10), goOn: make(chan struct{}, 10)}
 	s.m = session.New(s.shared)
 	if set != nil {
 		set(s.m)
@@ -126,30 +145,36 @@ func (s *site) want(t *testing.T, c *http.Client, path, want string) (cookie str
 func TestSessionIsSeenByTheNextRequest(t *testing.T) {
 	s, c := serve(t, nil, false), client(t)
 	cookie := s.want(t, c, "/put?k=a&v=1", "ok")
-	for _, part := range []string{"session=", "HttpOnly", "SameSite=Lax", "Path=/"} {
+	for _, part := range []string{"session=", "Secure", "HttpOnly", "SameSite=Lax", "Path=/"} {
 		if !strings.Contains(cookie, part) {
 			t.Errorf("cookie %q has no %s", cookie, part)
 		}
 	}
-	if strings.Contains(cookie, "Secure") {
-		t.Errorf("cookie %q to localhost without TLS is Secure", cookie)
-	}
 	if cookie := s.want(t, c, "/get?k=a", "1"); cookie != "" {
 		t.Errorf("a session that did not change sets %q", cookie)
 	}
+	if cookie := s.want(t, c, "/put?k=a&v=2", "ok"); cookie != "" {
+		t.Errorf("a session whose cookie the client has sets %q", cookie)
+	}
+	s.want(t, c, "/get?k=a", "2")
 	s.want(t, client(t), "/get?k=a", "")
 }
 
-func TestCookieIsSecureElsewhere(t *testing.T) {
+// The name by which a request came says nothing: a proxy on the same machine
+// sends "127.0.0.1:8080" for all of the world.
+func TestCookieIsSecureWhateverTheHost(t *testing.T) {
 	m := session.New(store.Private(store.Config{Size: 1 << 20}))
 	h := m.LoadAndSave(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { m.Put(r.Context(), "a", 1) }))
-	for host, secure := range map[string]bool{"example.com": true, "localhost": false, "127.0.0.1:80": false, "[::1]:80": false, "localhost.example.com": true, "192.0.2.1": true} {
-		r := httptest.NewRequest(http.MethodGet, "/", nil)
-		r.Host = host
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		if got := strings.Contains(w.Header().Get("Set-Cookie"), "Secure"); got != secure {
-			t.Errorf("%s: %q", host, w.Header().Get("Set-Cookie"))
+	for _, host := range []string{"example.com", "localhost", "127.0.0.1:80", "[::1]:80"} {
+		for _, secure := range []bool{true, false} {
+			m.Cookie.Secure = secure
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.Host = host
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if got := strings.Contains(w.Header().Get("Set-Cookie"), "Secure"); got != secure {
+				t.Errorf("%s: %q", host, w.Header().Get("Set-Cookie"))
+			}
 		}
 	}
 }
@@ -206,7 +231,7 @@ func TestRequestsThatChangeOneKeyConflict(t *testing.T) {
 	s.want(t, c, "/put?k=a&v=1", "ok")
 	var slow sync.WaitGroup
 	slow.Go(func() {
-		if status, _, body := s.get(t, c, "/slow?k=a&v=2"); status != http.StatusConflict || body != "Conflict\n" {
+		if status, _, body := s.get(t, c, "/slow?k=a&v=2"); status != http.StatusConflict || !strings.Contains(body, "try again") {
 			t.Errorf("%d %q", status, body)
 		}
 	})
@@ -225,8 +250,9 @@ func TestEndedSessionIsNotWrittenBack(t *testing.T) {
 		other := &http.Client{Jar: keep(t, s, old)}
 		var slow sync.WaitGroup
 		slow.Go(func() {
-			if cookie := s.want(t, other, "/slow?k=b&v=2", "ok"); cookie != "" {
-				t.Errorf("%s: the request sets %q", end, cookie)
+			status, cookie, body := s.get(t, other, "/slow?k=b&v=2")
+			if status != http.StatusConflict || cookie != "" {
+				t.Errorf("%s: the request that lost its session is told %d %q, cookie %q", end, status, body, cookie)
 			}
 		})
 		<-s.enter

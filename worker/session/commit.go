@@ -1,0 +1,83 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"prefork/ipc/store"
+)
+
+// attempts bounds how often a commit starts again because another one came
+// before it. Each time another one has succeeded.
+const attempts = 64
+
+// CommitCtx saves a session: with the version that was loaded, or after it has
+// put this request's changes into what others have saved since. A session that
+// has ended is never made anew.
+func (t table) CommitCtx(ctx context.Context, token string, value []byte, expiry time.Time) error {
+	v := t.m.visit(ctx)
+	if v == nil {
+		return errOutside
+	}
+	key := v.key
+	if key == "" {
+		var ok bool
+		if key, ok = t.m.naming.keyOf(token); !ok {
+			return fmt.Errorf("commit session: token of %d bytes (want %d)", len(token), tokenSize)
+		}
+	} else if bytes.Equal(value, v.base) {
+		return nil
+	}
+	// A client that does not wait for its answer has asked all the same.
+	if err := v.commit(context.WithoutCancel(ctx), key, value, expiry); err != nil {
+		return fmt.Errorf("commit session: %w", err)
+	}
+	return nil
+}
+
+func (v *visit) commit(ctx context.Context, key string, value []byte, deadline time.Time) error {
+	for range attempts {
+		write, until := value, deadline
+		if !bytes.Equal(v.base, v.stored) {
+			var err error
+			if write, until, err = v.m.merge(v.base, value, v.stored); err != nil {
+				return err
+			}
+		}
+		w := store.Write{TTL: v.m.expiry(until), If: store.IfAbsent}
+		if v.key != "" {
+			w.If, w.Version = store.IfVersion, v.version
+		}
+		if v.lock.Name == key {
+			w.Token = v.lock
+		}
+		version, err := v.m.shared.Set(ctx, key, write, w)
+		switch {
+		case err == nil:
+			v.key, v.version, v.base, v.stored = key, version, value, write
+			return nil
+		case !errors.Is(err, store.ErrConflict) || v.key == "":
+			return err
+		}
+		if err := v.reload(ctx); err != nil {
+			return err
+		}
+	}
+	return store.ErrConflict
+}
+
+// reload finds what others have saved since.
+func (v *visit) reload(ctx context.Context) error {
+	e, found, err := v.m.shared.Get(ctx, v.key)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return ErrGone
+	}
+	v.version, v.stored = e.Version, e.Value
+	return nil
+}
