@@ -10,9 +10,13 @@ import (
 // does not starve those that are there.
 const acceptBatch = 64
 
-// accept takes clients that wait at the listener.
+// accept takes clients that wait at the listener. Once the end has begun they
+// are left to whoever listens next.
 func (l *loop) accept() error {
 	for range acceptBatch {
+		if !l.accepting {
+			return nil
+		}
 		fd, _, err := unix.Accept4(l.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		switch err {
 		case nil:

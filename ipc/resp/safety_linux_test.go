@@ -345,14 +345,7 @@ func TestDescriptorsSentToUsAreNotKept(t *testing.T) {
 	path := serve(t, store.Private(store.Config{}), resp.Options{})
 	w := dial(t, path)
 	w.do("ping")
-	open := func() int {
-		all, err := os.ReadDir("/proc/self/fd")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(all)
-	}
-	before := open()
+	before := openFiles(t)
 	fds := make([]int, 253)
 	for i := range fds {
 		fds[i] = 0
@@ -362,7 +355,7 @@ func TestDescriptorsSentToUsAreNotKept(t *testing.T) {
 	} else if got := w.reply(); got != "+PONG\r\n" {
 		t.Error(got)
 	}
-	if after := open(); after > before {
+	if after := openFiles(t); after > before {
 		t.Errorf("%d descriptors, %d before", after, before)
 	}
 }
@@ -388,4 +381,14 @@ func TestRepliesAreKeptBackAsAsked(t *testing.T) {
 	if got, want := w.rest(), "$1\r\n1\r\n+OK\r\n$1\r\n2\r\n+OK\r\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+}
+
+// openFiles counts the descriptors of this process.
+func openFiles(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(all)
 }

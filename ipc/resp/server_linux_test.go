@@ -375,3 +375,45 @@ func TestAPartThatIsKeptDelaysOthersOnce(t *testing.T) {
 		t.Errorf("%d of %d", got+1, n)
 	}
 }
+
+// TestTheNextServerTakesTheClientsThatWait is a helper that was restarted: the
+// listener stays, and with it who connected meanwhile.
+func TestTheNextServerTakesTheClientsThatWait(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	fd, err := listenAt(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	s := store.Private(store.Config{})
+	for round := range 3 {
+		waiting := dial(t, path)
+		waiting.send(encode("incr", "rounds"))
+		ctx, stop := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- resp.Serve(ctx, fd, s, resp.Options{}) }()
+		if got := waiting.reply(); got != fmt.Sprintf(":%d\r\n", round+1) {
+			t.Error(got)
+		}
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if got := waiting.rest(); got != "" {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+func TestNothingIsLeftOpen(t *testing.T) {
+	before := openFiles(t)
+	t.Run("serve", func(t *testing.T) {
+		path := serve(t, store.Private(store.Config{}), resp.Options{})
+		for range 20 {
+			dial(t, path).do("ping")
+		}
+	})
+	if after := openFiles(t); after > before {
+		t.Errorf("%d descriptors, %d before", after, before)
+	}
+}
