@@ -129,6 +129,16 @@ func (h *hammer) again(op func() error) error {
 	}
 }
 
+// full says that an operation was not done since the store has no room, and
+// counts it.
+func (h *hammer) full(err error) bool {
+	if !errors.Is(err, store.ErrFull) {
+		return false
+	}
+	h.lane.words[laneFull].Add(1)
+	return true
+}
+
 // wrong says what must never be.
 func (h *hammer) wrong(format string, args ...any) {
 	h.lane.words[laneWrong].Add(1)
@@ -211,6 +221,10 @@ func (h *hammer) write(i int) {
 		_, err := h.store.Set(background, key, h.value, w)
 		return err
 	})
+	if h.full(err) {
+		intent.Store(before)
+		return
+	}
 	if err != nil {
 		h.wrong("write %d to %s: %v", n, key, err)
 		return
@@ -270,7 +284,7 @@ func (h *hammer) stepOf(count int, op func() (made bool, err error)) {
 	pending.Store(1)
 	made := false
 	err := h.again(func() (err error) { made, err = op(); return err })
-	if err != nil {
+	if err != nil && !h.full(err) {
 		h.wrong("counter %d: %v", count, err)
 	}
 	if made {
@@ -316,6 +330,9 @@ func (h *hammer) guard(i int) {
 	defer cancel()
 	var t store.Token
 	err := h.again(func() (err error) { t, err = h.store.Lock(ctx, lockName(i), 0); return err })
+	if h.full(err) {
+		return
+	}
 	if err != nil {
 		h.wrong("lock %d: %v", i, err)
 		return
@@ -345,7 +362,7 @@ func (h *hammer) place() {
 		t, ok, err = h.store.TryAcquire(background, hammerHeld, hammerPlaces, 0)
 		return err
 	})
-	if err != nil {
+	if err != nil && !h.full(err) {
 		h.wrong("acquire: %v", err)
 	}
 	if !ok {

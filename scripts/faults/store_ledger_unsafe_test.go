@@ -36,6 +36,7 @@ const (
 	laneWrong   = 2 // what must never be was seen
 	laneBusy    = 3 // operations that returned ErrBusy
 	laneLongest = 4 // of an operation with its repetitions, nanoseconds
+	laneFull    = 6 // operations that returned ErrFull
 	laneResting = 5 // 1: it has seen that writers rest
 	laneCounts  = 16
 	laneCountsN = 16

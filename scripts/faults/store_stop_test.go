@@ -25,7 +25,8 @@ const (
 	layoutShards    = 2 * 8    // how many there are
 	layoutShard     = 9728 * 8 // the first
 	layoutShardSize = 128 * 8
-	layoutIdentity  = 6 * 8 // magic, size, geometry, key of the hash
+	layoutForeign   = 27 * 8 // of a shard: blocks taken from others less those given
+	layoutIdentity  = 6 * 8  // magic, size, geometry, key of the hash
 )
 
 // killPace is above the second that the master takes between two of them.

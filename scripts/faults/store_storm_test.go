@@ -5,6 +5,7 @@ package faults
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -167,24 +168,74 @@ func checkStore(t testing.TB, s *store.Embedded) {
 
 // Random workers are killed while all of them use the store as fast as they
 // can: nothing that was acknowledged is lost, no value is torn, no lock stays.
+// In a store that is nearly full they move blocks between its parts too.
 func TestKillsLoseNothingOfTheStore(t *testing.T) {
 	const workers, each = 4, 2
-	h := startHammers(t, workers, each)
-	random := rand.New(rand.NewPCG(21, 21))
-	kills := Count(t, 2000)
-	began := time.Now()
-	for done := 0; done < kills; {
-		if !h.killOne(t, random) {
-			continue
-		}
-		done++
-		if done%500 == 0 {
+	kills := Count(t, 2000) / 2
+	for _, c := range []struct {
+		name, store string
+		room        int64 // bytes that are left; 0: the store is empty
+	}{
+		{"plenty", "64MiB?full=refuse", 0},
+		{"scarce", "64MiB?full=refuse", 2560 << 10},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := startHammers(t, workers, each, "--store", c.store)
+			if c.room != 0 {
+				h.fillUpTo(t, c.room)
+			}
+			random := rand.New(rand.NewPCG(21, 21))
+			began := time.Now()
+			for done := 0; done < kills; {
+				if !h.killOne(t, random) {
+					continue
+				}
+				if done++; done%500 == 0 {
+					h.settle(t)
+				}
+			}
 			h.settle(t)
+			h.figure(t, "store-kills-"+c.name, fmt.Sprintf("%d kills in %v", kills, time.Since(began).Round(time.Second)))
+			if moved := moved(mapMemfd(t, h.PID, "prefork-store")); c.room != 0 {
+				Figure(t, "store-blocks", "%d blocks are in another part of the store than at first", moved)
+				if moved == 0 {
+					t.Error("no block was ever moved: the store was not scarce")
+				}
+			}
+			h.wantDeaths(t, kills)
+			if code, out := h.CLI(t, "store", "check"); code != 0 {
+				t.Errorf("prefork store check: exit %d: %s", code, out)
+			}
+		})
+	}
+}
+
+// moved counts the blocks that shards have from others.
+func moved(memory []byte) (sum int64) {
+	for sh := range int(binary.LittleEndian.Uint64(memory[layoutShards:])) {
+		sum += max(0, int64(binary.LittleEndian.Uint64(memory[layoutShard+sh*layoutShardSize+layoutForeign:])))
+	}
+	return sum
+}
+
+// fillUpTo fills the store with entries that nobody touches, until so much is
+// left.
+func (h *hammered) fillUpTo(t testing.TB, room int64) {
+	t.Helper()
+	s := h.openStore(t, store.Options{})
+	value := make([]byte, 100<<10)
+	for i := 0; ; i++ {
+		st, err := s.Stats(background)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Bytes-st.UsedBytes < room {
+			return
+		}
+		if _, err := s.Set(background, fmt.Sprintf("ballast/%d", i), value, store.Write{}); err != nil {
+			t.Fatalf("fill the store, %+v: %v", st, err)
 		}
 	}
-	h.settle(t)
-	h.figure(t, "store-kills", fmt.Sprintf("%d kills in %v", kills, time.Since(began).Round(time.Second)))
-	h.wantDeaths(t, kills)
 }
 
 // killOne kills a random worker that is at work, at a random moment.
@@ -212,8 +263,8 @@ func (h *hammered) figure(t testing.TB, name, what string) {
 	for i := range h.lanes {
 		longest = max(longest, h.ledger.lane(i).words[laneLongest].Load())
 	}
-	Figure(t, name, "%s: %d operations acknowledged, %d wrong, %d locks taken over from the dead, %d times busy, the longest operation %v",
-		what, h.ledger.sum(h.lanes, laneBeats), h.ledger.sum(h.lanes, laneWrong), st.Repairs, h.ledger.sum(h.lanes, laneBusy), time.Duration(longest).Round(time.Millisecond))
+	Figure(t, name, "%s: %d operations acknowledged, %d wrong, %d locks taken over from the dead, %d times busy, %d times full, the longest operation %v",
+		what, h.ledger.sum(h.lanes, laneBeats), h.ledger.sum(h.lanes, laneWrong), st.Repairs, h.ledger.sum(h.lanes, laneBusy), h.ledger.sum(h.lanes, laneFull), time.Duration(longest).Round(time.Millisecond))
 	if st.Repairs == 0 && Full() {
 		t.Error("no lock was ever held by one that died: the test does not hit")
 	}
