@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,8 +17,7 @@ import (
 	"prefork/ipc/store"
 )
 
-// fake is a server that answers HELLO and INFO well, and everything else as a
-// test wants it to.
+// fake is a server that answers as a test wants it to.
 type fake struct {
 	net.Listener
 	first  string // said before anything is asked
@@ -57,8 +57,7 @@ func (f *fake) serve(c net.Conn) {
 		if err != nil {
 			return
 		}
-		switch {
-		case f.answer(c, command):
+		if f.answer(c, command) {
 			return
 		}
 	}
@@ -262,10 +261,9 @@ func TestEndlessReplyIsCut(t *testing.T) {
 // An answer that comes after its question was given up is never taken for
 // that of the next one.
 func TestLateAnswerIsNotTakenForAnother(t *testing.T) {
-	n := 0
+	var n atomic.Int32
 	url := startFake(t, "", greets(func(w io.Writer, command []string) bool {
-		n++
-		late := n%2 == 1
+		late := n.Add(1)%2 == 1
 		key := command[len(command)-2] // evalsha hash 1 key limit
 		if late {
 			time.AfterFunc(250*time.Millisecond, func() { _, _ = fmt.Fprintf(w, "*2\r\n$%d\r\n%s\r\n:-1\r\n", len(key), key) })

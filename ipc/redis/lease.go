@@ -16,7 +16,28 @@ type leases struct {
 	mu      sync.Mutex
 	held    map[store.Token]*lease
 	running bool
-	changed chan struct{} // holds one value when the goroutine must look again
+	wakes   time.Time     // when the goroutine looks next; zero: it is looking
+	changed chan struct{} // holds one value when it must look earlier
+}
+
+// add notes one. Preconditions: leases.mu is held.
+func (s *Store) add(l *lease, due time.Time) {
+	h := &s.leases
+	if h.held == nil {
+		h.held = make(map[store.Token]*lease)
+		h.changed = make(chan struct{}, 1)
+	}
+	h.held[l.token] = l
+	if !h.running && !s.closed.Load() {
+		h.running = true
+		s.behind.Go(s.renewAll)
+	}
+	if h.wakes.IsZero() || due.Before(h.wakes) {
+		select {
+		case h.changed <- struct{}{}:
+		default: // it will look
+		}
+	}
 }
 
 type lease struct {
@@ -49,31 +70,22 @@ func (s *Store) schedule(l *lease, asked time.Time, ttl time.Duration) {
 	}
 }
 
+// due says when the goroutine must look at a lease: to renew it, or to forget
+// it. The zero time: never. Preconditions: l.mu is held, or nobody else has l.
+func (l *lease) due() time.Time {
+	if l.next.IsZero() {
+		return l.until
+	}
+	return l.next
+}
+
 // keep notes a lock that was taken.
 func (s *Store) keep(t store.Token, asked time.Time, ttl time.Duration) {
 	l := &lease{token: t}
 	s.schedule(l, asked, ttl)
 	s.leases.mu.Lock()
 	defer s.leases.mu.Unlock()
-	if s.leases.held == nil {
-		s.leases.held = make(map[store.Token]*lease)
-		s.leases.changed = make(chan struct{}, 1)
-	}
-	s.leases.held[t] = l
-	s.look()
-}
-
-// look has the goroutine look at what is held. Preconditions: leases.mu is
-// held.
-func (s *Store) look() {
-	if !s.leases.running && !s.closed.Load() {
-		s.leases.running = true
-		s.behind.Go(s.renewAll)
-	}
-	select {
-	case s.leases.changed <- struct{}{}:
-	default: // it will look
-	}
+	s.add(l, l.due())
 }
 
 func (s *Store) find(t store.Token) *lease {
@@ -109,19 +121,14 @@ func (s *Store) renew(ctx context.Context, t store.Token, ttl time.Duration) err
 	if err == nil {
 		s.schedule(l, asked, ttl)
 	}
-	gone := l.gone
+	gone, due := l.gone, l.due()
 	l.mu.Unlock()
 	switch {
 	case errors.Is(err, store.ErrFenced):
 		s.drop(t)
 	case err == nil && !gone:
 		s.leases.mu.Lock()
-		if s.leases.held == nil {
-			s.leases.held = make(map[store.Token]*lease)
-			s.leases.changed = make(chan struct{}, 1)
-		}
-		s.leases.held[t] = l
-		s.look()
+		s.add(l, due)
 		s.leases.mu.Unlock()
 	}
 	return err
@@ -135,25 +142,30 @@ func (s *Store) renewAs(ctx context.Context, t store.Token, lease time.Duration)
 	return err
 }
 
-// renewAll runs in the background from the first lock on.
+// renewAll runs in the background from the first lock on. It looks at all
+// leases at once, at most ten times in a lease: each is renewed at a third of
+// it, so that one look too late is early enough.
 func (s *Store) renewAll() {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	ctx := context.Background()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
 		next := time.Now().Add(time.Hour)
 		for _, l := range s.heldNow() {
-			if at, ok := s.renewOne(ctx, l); ok && at.Before(next) {
-				next = at
-			}
 			select {
 			case <-s.ended:
 				return
 			default:
 			}
+			if at := s.renewOne(ctx, l); !at.IsZero() && at.Before(next) {
+				next = at
+			}
 		}
-		timer.Reset(time.Until(next))
+		pause := max(time.Until(next), s.set.lease/10)
+		s.leases.mu.Lock()
+		s.leases.wakes = time.Now().Add(pause)
+		s.leases.mu.Unlock()
+		timer.Reset(pause)
 		select {
 		case <-timer.C:
 		case <-s.leases.changed:
@@ -163,9 +175,12 @@ func (s *Store) renewAll() {
 	}
 }
 
+// heldNow gives what is held, and says that it is being looked at: what comes
+// later asks for another look.
 func (s *Store) heldNow() []*lease {
 	s.leases.mu.Lock()
 	defer s.leases.mu.Unlock()
+	s.leases.wakes = time.Time{}
 	all := make([]*lease, 0, len(s.leases.held))
 	for _, l := range s.leases.held {
 		all = append(all, l)
@@ -173,23 +188,19 @@ func (s *Store) heldNow() []*lease {
 	return all
 }
 
-// renewOne renews a lease if it is time to, and says when it will be.
-func (s *Store) renewOne(ctx context.Context, l *lease) (next time.Time, ok bool) {
+// renewOne renews a lease if it is time to, and says when to look at it again,
+// the zero time for never.
+func (s *Store) renewOne(ctx context.Context, l *lease) time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()
-	if l.gone || !l.until.IsZero() && now.After(l.until) {
-		l.gone = true
-		s.leases.mu.Lock()
-		delete(s.leases.held, l.token)
-		s.leases.mu.Unlock()
-		return next, false
-	}
-	if l.next.IsZero() {
-		return l.until, true // to forget it
-	}
-	if now.Before(l.next) {
-		return l.next, true
+	switch {
+	case l.gone:
+		return time.Time{}
+	case !l.until.IsZero() && now.After(l.until):
+		return s.forget(l)
+	case l.next.IsZero() || now.Before(l.next):
+		return l.due()
 	}
 	left := time.Duration(0)
 	if !l.until.IsZero() {
@@ -198,22 +209,24 @@ func (s *Store) renewOne(ctx context.Context, l *lease) (next time.Time, ok bool
 	err := s.renewAs(ctx, l.token, s.leaseOf(left))
 	switch {
 	case errors.Is(err, store.ErrFenced):
-		l.gone = true
-		s.leases.mu.Lock()
-		delete(s.leases.held, l.token)
-		s.leases.mu.Unlock()
-		return next, false
+		return s.forget(l)
 	case err != nil:
 		l.next = time.Now().Add(s.set.lease / 10) // the lease may not be over yet
-		return l.next, true
+	default:
+		until := l.until
+		s.schedule(l, now, left)
+		l.until = until
 	}
-	until := l.until
-	s.schedule(l, now, left)
-	l.until = until
-	if l.next.IsZero() {
-		return l.until, true
-	}
-	return l.next, true
+	return l.due()
+}
+
+// forget drops a lease that is over. Preconditions: l.mu is held.
+func (s *Store) forget(l *lease) time.Time {
+	l.gone = true
+	s.leases.mu.Lock()
+	defer s.leases.mu.Unlock()
+	delete(s.leases.held, l.token)
+	return time.Time{}
 }
 
 // releaseAll gives back what is held. Preconditions: closed, and the goroutine

@@ -121,7 +121,9 @@ func (s *Store) send(ctx context.Context, key string, args ...any) (any, error) 
 	}
 	probe, last := b.allow()
 	if last != nil {
-		return nil, fmt.Errorf("%w: not asked again yet: %w", store.ErrUnavailable, last)
+		// Its text alone: it may be about the deadline of another caller.
+		text := strings.TrimPrefix(last.Error(), store.ErrUnavailable.Error()+": ")
+		return nil, fmt.Errorf("%w: not asked again yet: %s", store.ErrUnavailable, text)
 	}
 	asked := time.Now()
 	within, cancel := context.WithTimeout(ctx, s.set.timeout)
@@ -207,21 +209,19 @@ func list(reply any, err error, n int) ([]any, error) {
 	return l, nil
 }
 
-// Health says how the server did lately. Of a cluster it is the worst part.
+// Health says how the server did lately. Of a cluster it is the worst part,
+// and what was counted in all.
 func (s *Store) Health() Health {
 	var worst Health
+	var failed, refused uint64
 	for i := range s.breakers {
 		h := s.breakers[i].health()
+		failed, refused = failed+h.Failed, refused+h.Refused
 		if i == 0 || h.State > worst.State || h.State == worst.State && h.ErrAt.After(worst.ErrAt) {
-			h.Failed, worst.Failed = worst.Failed+h.Failed, 0
-			h.Refused, worst.Refused = worst.Refused+h.Refused, 0
 			worst = h
-		} else {
-			worst.Failed += h.Failed
-			worst.Refused += h.Refused
 		}
 	}
-	worst.Server = s.server
+	worst.Server, worst.Failed, worst.Refused = s.server, failed, refused
 	return worst
 }
 
