@@ -36,16 +36,20 @@ func demoWorker() error {
 	if err != nil {
 		return failed("", "find the current folder: %w", err)
 	}
+	shared, err := demoStore(w)
+	if err != nil {
+		return err
+	}
 	site := demo.New(demo.Options{
 		Worker: demo.Worker{
 			Slot: w.Slot(), PID: os.Getpid(), Generation: int(w.Generation()), Started: begin,
 		},
 		Globals: &demoGlobals,
-		Store:   demo.Over(w.Store()),
+		Store:   shared,
 		Command: shellCommand(self, here),
 		Kill:    func() { _ = unix.Kill(os.Getpid(), unix.SIGKILL) },
 	})
-	if err := greet(w); err != nil {
+	if err := greet(w, shared); err != nil {
 		return failed("", "%w", err)
 	}
 
@@ -67,8 +71,9 @@ func demoWorker() error {
 
 // greet prints the page's address, once for the whole pool: the first worker
 // that counts itself does it.
-func greet(w *worker.Worker) error {
-	n, err := w.Store().Add(context.Background(), "demo/greeted", 1)
+func greet(w *worker.Worker, shared demo.Store) error {
+	// A store on a server outlives pools: the key is this one's.
+	n, err := shared.Add(fmt.Sprintf("demo/greeted/%d", os.Getppid()), 1)
 	if err != nil {
 		return fmt.Errorf("count first worker: %w", err)
 	}

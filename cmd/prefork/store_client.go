@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,6 +19,7 @@ type storeClient struct {
 	dial func(context.Context) (*wire, error)
 	wire *wire
 
+	prefix  string // of all keys on the server: nobody sees it here
 	pattern string // what Scan gives: keys that match; "": all
 }
 
@@ -68,7 +70,7 @@ func (c *storeClient) Close() error {
 // Get gives an entry; its version is not known. It is not one look but two, at
 // value and expiry.
 func (c *storeClient) Get(ctx context.Context, key string) (store.Entry, bool, error) {
-	replies, err := c.do(ctx, answerTimeout, []string{"GET", key}, []string{"PTTL", key})
+	replies, err := c.do(ctx, answerTimeout, []string{"GET", c.prefix + key}, []string{"PTTL", c.prefix + key})
 	if err != nil {
 		return store.Entry{}, false, err
 	}
@@ -96,7 +98,7 @@ const gone = -2
 
 // Set writes an entry; of w it knows the TTL alone.
 func (c *storeClient) Set(ctx context.Context, key string, value []byte, w store.Write) (uint64, error) {
-	command := []string{"SET", key, string(value)}
+	command := []string{"SET", c.prefix + key, string(value)}
 	if w.TTL > 0 {
 		ms := max(w.TTL.Milliseconds(), 1)
 		command = append(command, "PX", strconv.FormatInt(ms, 10))
@@ -116,7 +118,7 @@ func (c *storeClient) Set(ctx context.Context, key string, value []byte, w store
 
 // Delete says whether there was an entry.
 func (c *storeClient) Delete(ctx context.Context, key string) (bool, error) {
-	replies, err := c.once(ctx, answerTimeout, []string{"DEL", key})
+	replies, err := c.once(ctx, answerTimeout, []string{"DEL", c.prefix + key})
 	if err != nil {
 		return false, err
 	}
@@ -124,12 +126,12 @@ func (c *storeClient) Delete(ctx context.Context, key string) (bool, error) {
 	return n > 0, err
 }
 
-// Scan gives keys. On a Redis server those of other kinds are among them: an
-// option that leaves them out came with version 6.
+// Scan gives the keys of texts: a Redis server may have lists and hashes, too,
+// and locks of package redis are such.
 func (c *storeClient) Scan(ctx context.Context, cursor uint64, count int) ([]string, uint64, error) {
-	command := []string{"SCAN", strconv.FormatUint(cursor, 10), "COUNT", strconv.Itoa(count)}
-	if c.pattern != "" {
-		command = append(command, "MATCH", c.pattern)
+	command := []string{"SCAN", strconv.FormatUint(cursor, 10), "COUNT", strconv.Itoa(count), "TYPE", "string"}
+	if c.pattern != "" || c.prefix != "" {
+		command = append(command, "MATCH", globEscape.Replace(c.prefix)+orElse(c.pattern, "*"))
 	}
 	replies, err := c.do(ctx, answerTimeout, command)
 	if err != nil {
@@ -149,9 +151,22 @@ func (c *storeClient) Scan(ctx context.Context, cursor uint64, count int) ([]str
 	}
 	keys := make([]string, len(list))
 	for i, k := range list {
-		keys[i] = asText(k)
+		keys[i] = strings.TrimPrefix(asText(k), c.prefix)
 	}
 	return keys, next, nil
+}
+
+// globEscape makes MATCH take a prefix by its letters.
+var globEscape = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`, `]`, `\]`)
+
+// Add adds to a counter and gives its new value. It is made once: made again
+// it could count twice.
+func (c *storeClient) Add(ctx context.Context, key string, delta int64) (int64, error) {
+	replies, err := c.once(ctx, answerTimeout, []string{"INCRBY", c.prefix + key, strconv.FormatInt(delta, 10)})
+	if err != nil {
+		return 0, err
+	}
+	return asNumber(replies[0])
 }
 
 // figures makes a command that is answered with names and numbers.

@@ -40,28 +40,21 @@ goes on meanwhile. Locks are not in it.`,
 				return failed("", "%w", err)
 			}
 			p.note("%d entries written", s.entries)
-			if s.skipped > 0 {
-				p.note("left out, since they hold no text: %d keys", s.skipped)
-			}
 			return nil
 		})
 	}
 	return cmd
 }
 
-// dumpSource counts, and leaves out what is no text.
+// dumpSource counts.
 type dumpSource struct {
 	*storeClient
-	entries, skipped int
+	entries int
 }
 
 func (s *dumpSource) Get(ctx context.Context, key string) (store.Entry, bool, error) {
 	e, found, err := s.storeClient.Get(ctx, key)
-	switch {
-	case isWrongType(err):
-		s.skipped++
-		return e, false, nil
-	case found:
+	if found {
 		s.entries++
 	}
 	return e, found, err

@@ -91,9 +91,6 @@ func (l *lister) key(_ context.Context, key string) error {
 func (l *lister) long(ctx context.Context, key string) error {
 	e, found, err := l.c.Get(ctx, key)
 	switch {
-	case isWrongType(err):
-		_, err = fmt.Fprintf(l.out, "%10s  %-12s  %s\n", "-", "no text", showKey(key))
-		return err
 	case err != nil:
 		return failed("", "get %s: %w", showKey(key), err)
 	case !found:
@@ -118,8 +115,6 @@ type listed struct {
 func (l *lister) json(ctx context.Context, key string) error {
 	e, found, err := l.c.Get(ctx, key)
 	switch {
-	case isWrongType(err):
-		return nil
 	case err != nil:
 		return failed("", "get %s: %w", showKey(key), err)
 	case !found:

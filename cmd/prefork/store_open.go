@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -60,7 +57,7 @@ func (t *storeTarget) open(ctx context.Context) (*storeClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &storeClient{dial: d.dial}
+	c := &storeClient{dial: d.dial, prefix: d.prefix}
 	if c.wire, err = d.dial(ctx); err != nil {
 		return nil, at.explain(err)
 	}
@@ -151,89 +148,4 @@ func (at storePlace) explain(err error) error {
 		return failed("", "connect to the store of %s: %w", at.pool, err)
 	}
 	return failed("", "connect to the store: %w", err)
-}
-
-// parseStoreURL reads a URL as Redis clients do. Its errors never hold it: it may
-// hold a password.
-func parseStoreURL(text string) (storeDialer, error) {
-	const want = "want redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss:// for TLS, or unix:///PATH"
-	u, err := url.Parse(text)
-	if err != nil {
-		return storeDialer{}, usage(want, "--url: is no URL")
-	}
-	d := storeDialer{user: u.User.Username()}
-	d.password, _ = u.User.Password()
-	switch u.Scheme {
-	case "unix":
-		d.network, d.address, d.database = "unix", u.Path, u.Query().Get("db")
-		if u.Path == "" || u.Host != "" {
-			return storeDialer{}, usage(want, "--url: %s names no path", master.Store{Kind: master.StoreBackend, URL: text})
-		}
-	case "redis", "rediss":
-		d.network, d.address = "tcp", net.JoinHostPort(orElse(u.Hostname(), "127.0.0.1"), orElse(u.Port(), "6379"))
-		d.database = strings.Trim(u.Path, "/")
-		if u.Scheme == "rediss" {
-			d.tls = &tls.Config{ServerName: orElse(u.Hostname(), "127.0.0.1"), MinVersion: tls.VersionTLS12}
-		}
-	default:
-		return storeDialer{}, usage(want, "--url: scheme %q", u.Scheme)
-	}
-	return d, nil
-}
-
-func orElse(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
-}
-
-// storeDialer connects to a server and says who asks.
-type storeDialer struct {
-	network, address         string
-	user, password, database string
-	tls                      *tls.Config
-}
-
-func (d storeDialer) dial(ctx context.Context) (*wire, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	c, err := (&net.Dialer{}).DialContext(ctx, d.network, d.address)
-	if err != nil {
-		return nil, err
-	}
-	if d.tls != nil {
-		c = tls.Client(c, d.tls)
-	}
-	w := newWire(c)
-	if err := d.greet(ctx, w); err != nil {
-		_ = c.Close()
-		return nil, err
-	}
-	return w, nil
-}
-
-// greet authenticates, chooses the database and sees that somebody answers.
-func (d storeDialer) greet(ctx context.Context, w *wire) error {
-	commands := [][]string{}
-	switch {
-	case d.password != "" && d.user != "":
-		commands = append(commands, []string{"AUTH", d.user, d.password})
-	case d.password != "":
-		commands = append(commands, []string{"AUTH", d.password})
-	}
-	if d.database != "" {
-		commands = append(commands, []string{"SELECT", d.database})
-	}
-	commands = append(commands, []string{"PING"})
-	replies, err := w.roundTrip(ctx, answerTimeout, commands...)
-	if err != nil {
-		return err
-	}
-	for i, r := range replies {
-		if e, ok := r.(wireError); ok {
-			return fmt.Errorf("%s: %w", strings.ToLower(commands[i][0]), e)
-		}
-	}
-	return nil
 }

@@ -11,8 +11,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"prefork/ipc/store"
 )
 
 func (p *program) storeStats() *cobra.Command {
@@ -171,15 +169,3 @@ func sizeText(n int64) string {
 	}
 	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 }
-
-// isWrongType says that a key holds no text: a list or a hash of a Redis
-// server.
-func isWrongType(err error) bool {
-	e, ok := errors.AsType[wireError](err)
-	return ok && e.kind() == "WRONGTYPE"
-}
-
-// A client is what a snapshot is written from and loaded into.
-var _ interface {
-	Set(context.Context, string, []byte, store.Write) (uint64, error)
-} = (*storeClient)(nil)

@@ -185,12 +185,17 @@ func TestStoreURLNeverShowsItsPassword(t *testing.T) {
 		"unix:///a/b.sock":          "unix /a/b.sock",
 		"unix://:secret@/a/b?db=3":  "unix /a/b db 3 pw",
 		"unix:":                     "",
-		"unix://me:secret@a/b":      "",
-		"http://me:secret@h":        "",
-		"127.0.0.1:6379":            "",
-		"redis://:secret%zz@h":      "",
-		"redis://:secret@h:port":    "",
-		"://secret":                 "",
+		"valkeys://h?prefix=a:":     "tcp h:6379 tls prefix a:",
+		"redis://h/1?db=2&username=me&timeout=1s": "tcp h:6379 db 2 user me",
+		"redis+cluster://h,g:7":                   "",
+		"redis+sentinel://:secret@h:1,g:2/name":   "",
+		"redis+x":                                 "",
+		"unix://me:secret@a/b":                    "",
+		"http://me:secret@h":                      "",
+		"127.0.0.1:6379":                          "",
+		"redis://:secret%zz@h":                    "",
+		"redis://:secret@h:port":                  "",
+		"://secret":                               "",
 	} {
 		d, err := parseStoreURL(url)
 		if got := describe(d); err == nil && got != want || (err != nil) != (want == "") {
@@ -207,7 +212,7 @@ func describe(d storeDialer) string {
 	for _, part := range []struct {
 		there bool
 		text  string
-	}{{d.database != "", " db " + d.database}, {d.user != "", " user " + d.user}, {d.password != "", " pw"}, {d.tls != nil, " tls"}} {
+	}{{d.database != "", " db " + d.database}, {d.user != "", " user " + d.user}, {d.password != "", " pw"}, {d.tls != nil, " tls"}, {d.prefix != "", " prefix " + d.prefix}} {
 		if part.there {
 			text += part.text
 		}
