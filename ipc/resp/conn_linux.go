@@ -166,10 +166,10 @@ func (l *loop) postpone(c *conn, b []byte) {
 			c.out, c.sent = bigger, 0
 		}
 		c.out = append(c.out, b...)
-		if c.closing && !c.lingers {
-			c.last, c.lingers = l.wall, true
-			l.lingering++
-		}
+	}
+	if c.closing && !c.lingers {
+		c.last, c.lingers = l.wall, true
+		l.lingering++
 	}
 	l.watch(c)
 	l.within(c)

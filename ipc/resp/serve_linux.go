@@ -181,6 +181,7 @@ func (l *loop) stop() {
 	for _, c := range l.conns {
 		if c != nil {
 			c.ended = true
+			l.watch(c)
 			l.enqueue(c)
 		}
 	}
