@@ -77,7 +77,7 @@ func TestNodeSessionsPageWorks(t *testing.T) {
 		}
 	}
 	if testing.Short() {
-		t.Skip("needs half a minute")
+		t.Skip("this needs half a minute")
 	}
 	if os.Geteuid() != 0 {
 		t.Skip("missing: root, for a network of the test's own")
@@ -86,7 +86,7 @@ func TestNodeSessionsPageWorks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	binary := filepath.Join(dir, "bin", "prefork")
 	run(t, "../../..", nil, "go", "build", "-o", binary, "./cmd/prefork")
 	work := filepath.Join(dir, "page")

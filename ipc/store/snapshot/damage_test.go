@@ -13,7 +13,7 @@ import (
 )
 
 // refused loads a file that is not to be loaded.
-func refused(t *testing.T, what string, file []byte) *snapshot.Damage {
+func refused(t *testing.T, what string, file []byte) snapshot.Damage {
 	t.Helper()
 	s := empty()
 	n, err := snapshot.Read(ctx, bytes.NewReader(file), s)
@@ -24,7 +24,7 @@ func refused(t *testing.T, what string, file []byte) *snapshot.Damage {
 	if st, err := s.Stats(ctx); err != nil || st.Sets != 0 {
 		t.Fatalf("%s: %d sets, %v", what, st.Sets, err)
 	}
-	return d
+	return *d
 }
 
 func TestFileCutAtAnyByteIsRefused(t *testing.T) {
