@@ -28,6 +28,7 @@ type process struct {
 // result is what a round gave.
 type result struct {
 	perOp time.Duration // of one process: the mean of all of them
+	cpu   time.Duration // of that, what the process ran
 	rate  float64       // operations a second, all processes
 }
 
@@ -97,11 +98,11 @@ func (w *process) hear() (result, error) {
 	if err != nil {
 		return result{}, fmt.Errorf("read the answer of a worker: %w", err)
 	}
-	var n, nanos int64
-	if _, err := fmt.Sscan(line, &n, &nanos); err != nil || n == 0 {
+	var n, nanos, cpu int64
+	if _, err := fmt.Sscan(line, &n, &nanos, &cpu); err != nil || n == 0 {
 		return result{}, fmt.Errorf("worker answered %q: %w", line, err)
 	}
-	return result{time.Duration(nanos / n), float64(n) * 1e9 / float64(nanos)}, nil
+	return result{time.Duration(nanos / n), time.Duration(cpu / n), float64(n) * 1e9 / float64(nanos)}, nil
 }
 
 // round has the first count processes do one kind of operation for a while,
@@ -120,6 +121,7 @@ func (p *processes) round(verb string, count int, d time.Duration) (result, erro
 			return sum, fmt.Errorf("%s: %w", p.kind, err)
 		}
 		sum.perOp += r.perOp / time.Duration(count)
+		sum.cpu += r.cpu / time.Duration(count)
 		sum.rate += r.rate
 	}
 	return sum, nil

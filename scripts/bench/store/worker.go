@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // What a process that measures is told.
@@ -60,7 +62,8 @@ func keys(n int) string {
 }
 
 // runWorker answers each line of stdin with one of stdout: "fill", "get
-// NANOSECONDS", "set NANOSECONDS"; the answer is "OPERATIONS NANOSECONDS".
+// NANOSECONDS", "set NANOSECONDS"; the answer is "OPERATIONS NANOSECONDS
+// NANOSECONDS-OF-CPU".
 func runWorker() error {
 	entries, err := strconv.Atoi(os.Getenv(envEntries))
 	if err != nil {
@@ -81,14 +84,30 @@ func runWorker() error {
 	fmt.Println("ready")
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
+		before, err := cpu()
+		if err != nil {
+			return err
+		}
 		n, took, err := w.obey(lines.Text())
 		if err != nil {
 			return err
 		}
-		fmt.Println(n, took.Nanoseconds())
+		after, err := cpu()
+		if err != nil {
+			return err
+		}
+		fmt.Println(n, took.Nanoseconds(), after-before)
 	}
 	os.Exit(0) // the end of stdin is the end of the bench
 	return nil
+}
+
+// cpu gives the nanoseconds that this process has run, garbage collection
+// included.
+func cpu() (int64, error) {
+	var ts unix.Timespec
+	err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts)
+	return ts.Nano(), os.NewSyscallError("clock_gettime", err)
 }
 
 type measure struct {
