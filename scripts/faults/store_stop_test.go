@@ -192,14 +192,21 @@ func (h *hammered) untilGone(t testing.TB, pid int) time.Duration {
 		}
 	}
 	took := time.Since(began)
-	late := time.Now().Add(Patience)
-	for i := 0; i < h.lanes; {
-		if h.ledger.lane(i).words[lanePID].Load() != 0 {
-			i++
-		} else if time.Now().After(late) {
-			t.Errorf("lane %d has nobody at work\n%s", i, h.Err)
+	tick := time.NewTicker(5 * time.Millisecond) // the ledger announces nothing
+	defer tick.Stop()
+	for late := time.Now().Add(Patience); ; <-tick.C {
+		idle := 0
+		for i := range h.lanes {
+			if h.ledger.lane(i).words[lanePID].Load() == 0 {
+				idle++
+			}
+		}
+		if idle == 0 {
+			return took
+		}
+		if time.Now().After(late) {
+			t.Errorf("%d lanes have nobody at work\n%s", idle, h.Err)
 			return took
 		}
 	}
-	return took
 }
