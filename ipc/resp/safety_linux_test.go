@@ -132,6 +132,25 @@ func TestGuestsCostLittleMemory(t *testing.T) {
 	}
 }
 
+func TestIdleClientsHaveNoBuffers(t *testing.T) {
+	p := serveInProcess(t)
+	const clients = 500
+	value := strings.Repeat("x", 20000)
+	first := dial(t, p.path)
+	first.do("set", "k", value)
+	before := p.rss()
+	for range clients {
+		w := dial(t, p.path)
+		w.do("set", "k", value)
+		w.do("get", "k")
+	}
+	each := (p.rss() - before) / clients
+	t.Logf("%d bytes for a client that is idle", each)
+	if each > 16<<10 && !underRace {
+		t.Errorf("%d bytes", each)
+	}
+}
+
 func TestGuestsThatDoNotReadAreClosed(t *testing.T) {
 	var reason string
 	done := make(chan struct{})
