@@ -19,6 +19,19 @@ import (
 
 var ctx = context.Background()
 
+// TestMain is the role of a process that holds a lock, when PREFORK_TEST_HOLDER
+// is the URL of its store.
+func TestMain(m *testing.M) {
+	if url := os.Getenv("PREFORK_TEST_HOLDER"); url != "" {
+		if err := hold(url); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
 // patience is how long a test waits for what must come.
 const patience = 20 * time.Second
 

@@ -98,6 +98,26 @@ func TestBadURLIsNamedWithoutItsPassword(t *testing.T) {
 	}
 }
 
+// The page has every option and every scheme.
+func TestReferencePageHasEveryOption(t *testing.T) {
+	text, err := os.ReadFile("../../docs/reference/redis.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = parseURL("redis://db?no_such_option=1")
+	_, known, _ := strings.Cut(err.Error(), "known: ")
+	for option := range strings.SplitSeq(strings.TrimSuffix(known, ")"), ", ") {
+		if !strings.Contains(string(text), "`"+option+"`") {
+			t.Errorf("redis.md does not have the option %q", option)
+		}
+	}
+	for scheme := range schemes {
+		if name := strings.Replace(scheme, "valkey", "redis", 1); !strings.Contains(string(text), name+"://") {
+			t.Errorf("redis.md does not have %s://", scheme)
+		}
+	}
+}
+
 func FuzzURL(f *testing.F) {
 	for _, s := range []string{
 		"redis://u:p@[::1]:7/2?pool=3", "redis+sentinel://a,b:1/main/3", "unix:///s?db=1", "rediss+cluster://a,b?ca=x", "redis://%zz@:@,/?&=#",
