@@ -70,17 +70,50 @@ func (c *storeClient) Close() error {
 // Get gives an entry; its version is not known. It is not one look but two, at
 // value and expiry.
 func (c *storeClient) Get(ctx context.Context, key string) (store.Entry, bool, error) {
-	replies, err := c.do(ctx, answerTimeout, []string{"GET", c.prefix + key}, []string{"PTTL", c.prefix + key})
+	all, err := c.getAll(ctx, []string{key})
 	if err != nil {
 		return store.Entry{}, false, err
 	}
-	switch value := replies[0].(type) {
+	return all[0].Entry, all[0].found, all[0].err
+}
+
+// getAtOnce is how many entries are asked for in one go: their values, of 1 MiB
+// each at most, are fewer bytes than a store keeps for one client.
+const getAtOnce = 16
+
+// looked is what one look at a key has given.
+type looked struct {
+	store.Entry
+	found bool
+	err   error // the server's
+}
+
+// getAll looks at up to getAtOnce keys in one go.
+func (c *storeClient) getAll(ctx context.Context, keys []string) ([]looked, error) {
+	commands := make([][]string, 0, 2*len(keys))
+	for _, key := range keys {
+		commands = append(commands, []string{"GET", c.prefix + key}, []string{"PTTL", c.prefix + key})
+	}
+	replies, err := c.do(ctx, answerTimeout, commands...)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]looked, len(keys))
+	for i := range all {
+		all[i].Entry, all[i].found, all[i].err = asEntry(replies[2*i], replies[2*i+1])
+	}
+	return all, nil
+}
+
+// asEntry makes an entry of the replies to GET and PTTL.
+func asEntry(got, ttl any) (store.Entry, bool, error) {
+	switch value := got.(type) {
 	case nil:
 		return store.Entry{}, false, nil
 	case wireError:
 		return store.Entry{}, false, asStore(value)
 	case []byte:
-		left, err := asNumber(replies[1])
+		left, err := asNumber(ttl)
 		if err != nil || left == gone {
 			return store.Entry{}, false, err
 		}
@@ -90,7 +123,7 @@ func (c *storeClient) Get(ctx context.Context, key string) (store.Entry, bool, e
 		}
 		return e, true, nil
 	}
-	return store.Entry{}, false, unexpected(replies[0])
+	return store.Entry{}, false, unexpected(got)
 }
 
 // gone is what PTTL says of a key that is not there.

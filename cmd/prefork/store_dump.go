@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -46,18 +47,50 @@ goes on meanwhile. Locks are not in it.`,
 	return cmd
 }
 
-// dumpSource counts.
+// dumpSource counts, and looks ahead: the keys of a page are asked for in that
+// order.
 type dumpSource struct {
 	*storeClient
 	entries int
+	page    []string // keys that Scan has given and that nobody has looked at
+	ahead   map[string]looked
+}
+
+func (s *dumpSource) Scan(ctx context.Context, cursor uint64, count int) ([]string, uint64, error) {
+	keys, next, err := s.storeClient.Scan(ctx, cursor, count)
+	s.page, s.ahead = keys, map[string]looked{}
+	return keys, next, err
 }
 
 func (s *dumpSource) Get(ctx context.Context, key string) (store.Entry, bool, error) {
-	e, found, err := s.storeClient.Get(ctx, key)
-	if found {
+	if _, ok := s.ahead[key]; !ok {
+		if err := s.look(ctx, key); err != nil {
+			return store.Entry{}, false, err
+		}
+	}
+	l := s.ahead[key]
+	delete(s.ahead, key)
+	if l.found {
 		s.entries++
 	}
-	return e, found, err
+	return l.Entry, l.found, l.err
+}
+
+// look looks at a key and those that follow it.
+func (s *dumpSource) look(ctx context.Context, key string) error {
+	keys := []string{key}
+	if at := slices.Index(s.page, key); at >= 0 {
+		keys = s.page[at:min(at+getAtOnce, len(s.page))]
+		s.page = s.page[at+len(keys):]
+	}
+	all, err := s.getAll(ctx, keys)
+	if err != nil {
+		return err
+	}
+	for i, l := range all {
+		s.ahead[keys[i]] = l
+	}
+	return nil
 }
 
 func (p *program) storeLoad() *cobra.Command {

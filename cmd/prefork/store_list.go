@@ -6,11 +6,14 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+
+	"prefork/ipc/store"
 )
 
 // scanCount is how many keys one answer brings.
@@ -41,14 +44,14 @@ values.`,
 		return t.withStore(func(ctx context.Context, c *storeClient) error {
 			c.pattern = first(args)
 			l := lister{c: c, out: bufio.NewWriter(p.stdout)}
-			line := l.key
+			page := l.keys
 			switch {
 			case *asJSON:
-				line = l.json
+				page = l.each(l.json)
 			case *long:
-				line = l.long
+				page = l.each(l.long)
 			}
-			if err := l.list(ctx, line); err != nil {
+			if err := l.list(ctx, page); err != nil {
 				return err
 			}
 			return l.out.Flush()
@@ -63,16 +66,14 @@ type lister struct {
 	out *bufio.Writer
 }
 
-func (l *lister) list(ctx context.Context, line func(context.Context, string) error) error {
+func (l *lister) list(ctx context.Context, page func(context.Context, []string) error) error {
 	for cursor := uint64(0); ; {
 		keys, next, err := l.c.Scan(ctx, cursor, scanCount)
 		if err != nil {
 			return failed("", "list: %w", err)
 		}
-		for _, key := range keys {
-			if err := line(ctx, key); err != nil {
-				return err
-			}
+		if err := page(ctx, keys); err != nil {
+			return err
 		}
 		if cursor = next; cursor == 0 {
 			return nil
@@ -83,24 +84,46 @@ func (l *lister) list(ctx context.Context, line func(context.Context, string) er
 	}
 }
 
-func (l *lister) key(_ context.Context, key string) error {
-	_, err := l.out.WriteString(showKey(key) + "\n")
-	return err
+func (l *lister) keys(_ context.Context, keys []string) error {
+	for _, key := range keys {
+		if _, err := l.out.WriteString(showKey(key) + "\n"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (l *lister) long(ctx context.Context, key string) error {
-	e, found, err := l.c.Get(ctx, key)
-	switch {
-	case err != nil:
-		return failed("", "get %s: %w", showKey(key), err)
-	case !found:
-		return nil // gone since
+// each makes a page of lines that need the entry; one that is gone since has
+// none.
+func (l *lister) each(line func(string, store.Entry) error) func(context.Context, []string) error {
+	return func(ctx context.Context, keys []string) error {
+		for some := range slices.Chunk(keys, getAtOnce) {
+			all, err := l.c.getAll(ctx, some)
+			if err != nil {
+				return failed("", "list: %w", err)
+			}
+			for i, e := range all {
+				if e.err != nil {
+					return failed("", "get %s: %w", showKey(some[i]), e.err)
+				}
+				if !e.found {
+					continue
+				}
+				if err := line(some[i], e.Entry); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
 	}
+}
+
+func (l *lister) long(key string, e store.Entry) error {
 	left := "-"
 	if e.TTL > 0 {
 		left = e.TTL.Truncate(time.Second).String()
 	}
-	_, err = fmt.Fprintf(l.out, "%10d  %-12s  %s\n", len(e.Value), left, showKey(key))
+	_, err := fmt.Fprintf(l.out, "%10d  %-12s  %s\n", len(e.Value), left, showKey(key))
 	return err
 }
 
@@ -112,14 +135,7 @@ type listed struct {
 	TTL    float64 `json:"ttl_seconds,omitempty"`
 }
 
-func (l *lister) json(ctx context.Context, key string) error {
-	e, found, err := l.c.Get(ctx, key)
-	switch {
-	case err != nil:
-		return failed("", "get %s: %w", showKey(key), err)
-	case !found:
-		return nil // gone since
-	}
+func (l *lister) json(key string, e store.Entry) error {
 	o := listed{Bytes: len(e.Value), TTL: e.TTL.Seconds()}
 	if utf8.ValidString(key) {
 		o.Key = key
@@ -132,6 +148,6 @@ func (l *lister) json(ctx context.Context, key string) error {
 	if err := enc.Encode(o); err != nil {
 		return err
 	}
-	_, err = l.out.WriteString(escapeJSON(b.String()))
+	_, err := l.out.WriteString(escapeJSON(b.String()))
 	return err
 }
