@@ -47,7 +47,7 @@ var errDepth = fmt.Errorf("is nested deeper than %d", maxDepth)
 
 // Encode is of scs.Codec.
 func (Codec) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
-	b := make([]byte, 0, 256)
+	b := make([]byte, 0, 128)
 	b, err := appendTime(append(b, `{"deadline":`...), deadline)
 	if err != nil {
 		return nil, fmt.Errorf("encode session: deadline: %w", err)

@@ -31,8 +31,8 @@ func (t table) CommitCtx(ctx context.Context, token string, value []byte, expiry
 	} else if bytes.Equal(value, v.base) {
 		return nil
 	}
-	// A client that does not wait for its answer has asked all the same.
-	if err := v.commit(context.WithoutCancel(ctx), key, value, expiry); err != nil {
+	v.moved = v.moved || !v.m.sameDeadline(v.base, value)
+	if err := v.commit(lasting(ctx, v), key, value, expiry); err != nil {
 		return fmt.Errorf("commit session: %w", err)
 	}
 	return nil
@@ -80,4 +80,19 @@ func (v *visit) reload(ctx context.Context) error {
 	}
 	v.version, v.stored = e.Version, e.Value
 	return nil
+}
+
+// sameDeadline says whether two encoded sessions end at one time. It compares
+// the beginnings of what Codec wrote, and may say no for what others have.
+func (m *Manager) sameDeadline(a, b []byte) bool {
+	if _, own := m.Codec.(Codec); own {
+		i := bytes.IndexByte(b, ',')
+		return i > 0 && i < len(a) && bytes.Equal(a[:i+1], b[:i+1])
+	}
+	if a == nil {
+		return false
+	}
+	before, _, err1 := m.Codec.Decode(a)
+	after, _, err2 := m.Codec.Decode(b)
+	return err1 == nil && err2 == nil && before.Equal(after)
 }

@@ -5,13 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
 
 // Decode is of scs.Codec.
 func (Codec) Decode(b []byte) (deadline time.Time, values map[string]any, err error) {
-	p := parser{b: b}
+	p := parser{s: string(b)}
 	var seen [2]bool
 	err = p.members(func(name string) error {
 		var err error
@@ -33,7 +34,7 @@ func (Codec) Decode(b []byte) (deadline time.Time, values map[string]any, err er
 	})
 	switch {
 	case err != nil:
-	case p.peek() != 0 || p.i < len(b):
+	case p.peek() != 0 || p.i < len(p.s):
 		err = p.want("the end")
 	case !seen[0] || !seen[1]:
 		err = errors.New("want deadline and values")
@@ -44,9 +45,10 @@ func (Codec) Decode(b []byte) (deadline time.Time, values map[string]any, err er
 	return deadline, values, nil
 }
 
-// parser reads JSON (RFC 8259). What it returns shares no memory with b.
+// parser reads JSON (RFC 8259). The strings that it returns are parts of s: one
+// allocation for a session, which lives as long as any of them.
 type parser struct {
-	b     []byte
+	s     string
 	i     int // where it is
 	depth int
 }
@@ -55,8 +57,8 @@ func (p *parser) want(what string) error { return fmt.Errorf("byte %d: want %s",
 
 // peek gives the next byte that is not white space, 0 at the end.
 func (p *parser) peek() byte {
-	for ; p.i < len(p.b); p.i++ {
-		switch c := p.b[p.i]; c {
+	for ; p.i < len(p.s); p.i++ {
+		switch c := p.s[p.i]; c {
 		case ' ', '\t', '\n', '\r':
 		default:
 			return c
@@ -75,7 +77,7 @@ func (p *parser) take(c byte) bool {
 }
 
 func (p *parser) word(w string) bool {
-	if len(p.b)-p.i < len(w) || string(p.b[p.i:p.i+len(w)]) != w {
+	if !strings.HasPrefix(p.s[p.i:], w) {
 		return false
 	}
 	p.i += len(w)
@@ -173,8 +175,8 @@ func (p *parser) text() (string, error) {
 		return "", p.want("a string")
 	}
 	from, escaped := p.i, false
-	for ; p.i < len(p.b); p.i++ {
-		switch c := p.b[p.i]; {
+	for ; p.i < len(p.s); p.i++ {
+		switch c := p.s[p.i]; {
 		case c == '\\':
 			escaped = true
 			p.i++ // whatever it is, it does not end the string
@@ -182,21 +184,21 @@ func (p *parser) text() (string, error) {
 			return "", p.want("no control character in a string")
 		case c == '"':
 			p.i++
-			return p.unescape(p.b[from:p.i-1], escaped)
+			return p.unescape(p.s[from:p.i-1], escaped)
 		}
 	}
 	return "", p.want(`"`)
 }
 
-func (p *parser) unescape(b []byte, escaped bool) (s string, err error) {
-	if !utf8.Valid(b) {
+func (p *parser) unescape(raw string, escaped bool) (string, error) {
+	if !utf8.ValidString(raw) {
 		return "", fmt.Errorf("byte %d: string is not UTF-8", p.i)
 	}
 	if !escaped {
-		return string(b), nil
+		return raw, nil
 	}
-	quoted := p.b[p.i-len(b)-2 : p.i]
-	if err := json.Unmarshal(quoted, &s); err != nil {
+	var s string
+	if err := json.Unmarshal([]byte(`"`+raw+`"`), &s); err != nil {
 		return "", fmt.Errorf("byte %d: %w", p.i, err)
 	}
 	return s, nil
@@ -209,7 +211,7 @@ func (p *parser) number() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := string(p.b[from:p.i])
+	text := p.s[from:p.i]
 	if whole {
 		n, err := strconv.ParseInt(text, 10, strconv.IntSize)
 		if err != nil {
@@ -228,14 +230,14 @@ func (p *parser) number() (any, error) {
 func (p *parser) scanNumber() (whole bool, err error) {
 	digits := func() int {
 		from := p.i
-		for p.i < len(p.b) && p.b[p.i] >= '0' && p.b[p.i] <= '9' {
+		for p.i < len(p.s) && p.s[p.i] >= '0' && p.s[p.i] <= '9' {
 			p.i++
 		}
 		return p.i - from
 	}
 	at := func(set string) bool {
 		for i := range len(set) {
-			if p.i < len(p.b) && p.b[p.i] == set[i] {
+			if p.i < len(p.s) && p.s[p.i] == set[i] {
 				p.i++
 				return true
 			}
@@ -244,7 +246,7 @@ func (p *parser) scanNumber() (whole bool, err error) {
 	}
 	at("-")
 	from, whole := p.i, true
-	if n := digits(); n == 0 || n > 1 && p.b[from] == '0' {
+	if n := digits(); n == 0 || n > 1 && p.s[from] == '0' {
 		return false, p.want("a number")
 	}
 	if at(".") {

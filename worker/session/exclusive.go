@@ -39,10 +39,10 @@ func (m *Manager) Exclusive(next http.Handler) http.Handler {
 // take takes the lock of a session, if there is such a session: a token that
 // somebody made up must cost the store nothing.
 func (v *visit) take(token string) (unlock func(), err error) {
-	key, ok := v.m.naming.keyOf(token)
-	if !ok {
+	if token == "" {
 		return func() {}, nil
 	}
+	key := v.m.naming.hash(token)
 	_, found, err := v.m.shared.Get(v.Context, key)
 	if err != nil {
 		return nil, fmt.Errorf("load session: %w", err)

@@ -299,3 +299,17 @@ func TestKeyAndPrefixKeepSessionsApart(t *testing.T) {
 		t.Errorf("%d sessions of another prefix, %v", n, err)
 	}
 }
+
+// What Iterate has for a token is not taken for one from outside.
+func TestKeyOfTheStoreIsNoToken(t *testing.T) {
+	shared := newStore()
+	m := session.New(shared, session.Prefix(""))
+	key := strings.Repeat("k", 39)
+	if _, err := shared.Set(ctx, key, []byte(`{"deadline":"2100-01-01T00:00:00Z","values":{"a":1}}`), store.Write{}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := m.Load(ctx, "key="+key)
+	if err != nil || m.Exists(c, "a") {
+		t.Errorf("loaded: %v", err)
+	}
+}

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -27,16 +28,22 @@ func (m *Manager) newVisit(w http.ResponseWriter, r *http.Request) *visit {
 
 // cookie gives the token that a request brings, "" for anything else.
 func (m *Manager) cookie(r *http.Request) string {
-	for _, c := range r.CookiesNamed(m.Cookie.Name) {
-		if wellFormed(c.Value) {
-			return c.Value
+	for _, line := range r.Header["Cookie"] {
+		for more := true; more; {
+			var pair string
+			pair, line, more = strings.Cut(line, ";")
+			name, value, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
+			if name == m.Cookie.Name && wellFormed(value) {
+				return value
+			}
 		}
 	}
 	return ""
 }
 
 func (v *visit) serve(token string, next http.Handler) {
-	v.writer.Header().Add("Vary", "Cookie")
+	header := v.writer.Header()
+	header["Vary"] = append(header["Vary"], "Cookie")
 	ctx, err := v.load(token)
 	if err != nil {
 		v.m.ErrorFunc(v.writer, v.request, err)
@@ -73,9 +80,8 @@ func (v *visit) save(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if remember := v.m.remembers(ctx); token != v.sent || !deadline.Equal(v.deadline) || remember != v.remember {
+	if remember := v.m.remembers(ctx); token != v.sent || v.moved || remember != v.remember {
 		v.m.WriteSessionCookie(ctx, v.writer, token, deadline)
-		v.sent, v.deadline, v.remember = token, deadline, remember
 	}
 	return nil
 }

@@ -22,10 +22,10 @@ var (
 
 // FindCtx finds a session. While its request loads it, it notes what there is.
 func (t table) FindCtx(ctx context.Context, token string) (value []byte, found bool, err error) {
-	if !wellFormed(token) {
+	if !wellFormed(token) { // nor one of Iterate, which a client could send too
 		return nil, false, nil
 	}
-	key, _ := t.m.naming.keyOf(token)
+	key := t.m.naming.hash(token)
 	e, found, err := t.m.shared.Get(ctx, key)
 	if err != nil {
 		return nil, false, fmt.Errorf("load session: %w", err)
@@ -45,7 +45,8 @@ func (t table) DeleteCtx(ctx context.Context, token string) error {
 	}
 	v := t.m.visit(ctx)
 	mine := v != nil && v.key == key
-	ctx, renewing := context.WithoutCancel(ctx), ctx.Value(renewKey{}) != nil
+	renewing := ctx.Value(renewKey{}) != nil
+	ctx = lasting(ctx, v)
 	if mine && renewing {
 		if err := v.leave(ctx); err != nil {
 			return fmt.Errorf("renew token: %w", err)

@@ -42,6 +42,14 @@ func (n *naming) start() {
 	}
 }
 
+// tokenBytes are those of base64url.
+var tokenBytes = func() (is [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
+		is[c] = true
+	}
+	return is
+}()
+
 // wellFormed says whether a token looks like one that scs makes. Everything
 // else is refused before it costs anything.
 func wellFormed(token string) bool {
@@ -49,8 +57,7 @@ func wellFormed(token string) bool {
 		return false
 	}
 	for i := range tokenSize {
-		c := token[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+		if !tokenBytes[token[i]] {
 			return false
 		}
 	}
@@ -58,7 +65,7 @@ func wellFormed(token string) bool {
 }
 
 // keyOf gives the key under which the store has the session of a token, or
-// says that it can have none. The store never sees the token.
+// says that it can have none.
 func (n *naming) keyOf(token string) (key string, ok bool) {
 	if key, ok = strings.CutPrefix(token, byKey); ok {
 		return key, true
@@ -66,12 +73,17 @@ func (n *naming) keyOf(token string) (key string, ok bool) {
 	if !wellFormed(token) {
 		return "", false
 	}
+	return n.hash(token), true
+}
+
+// hash gives the key of a token that is well formed. The store never sees the
+// token.
+func (n *naming) hash(token string) string {
 	m := n.macs.Get().(*mac)
+	defer n.macs.Put(m)
 	m.hash.Reset()
 	copy(m.in[:], token)
 	_, _ = m.hash.Write(m.in[:]) // hash.Hash: never an error
 	m.key = base64.RawURLEncoding.AppendEncode(m.key[:len(n.prefix)], m.hash.Sum(m.sum[:0]))
-	key = string(m.key)
-	n.macs.Put(m)
-	return key, true
+	return string(m.key)
 }

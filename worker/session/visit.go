@@ -31,7 +31,7 @@ type visit struct {
 	writer   http.ResponseWriter
 	request  *http.Request // with the session in its context
 	sent     string        // the token that the client has, if it has one
-	deadline time.Time     // of the cookie that it has
+	moved    bool          // its cookie has another deadline than the session
 	remember bool
 	loading  bool
 	begun    atomic.Bool // the header has been sent, or given up
@@ -67,7 +67,6 @@ func (v *visit) load(token string) (context.Context, error) {
 		return ctx, err
 	}
 	v.sent = token
-	v.deadline = v.m.Deadline(ctx)
 	v.remember = v.m.remembers(ctx)
 	return ctx, v.touch(ctx)
 }
@@ -78,7 +77,7 @@ func (v *visit) touch(ctx context.Context) error {
 	if v.m.IdleTimeout <= 0 {
 		return nil
 	}
-	want := v.m.expiry(v.deadline)
+	want := v.m.expiry(v.m.Deadline(ctx))
 	if gone := want - v.left; v.left != 0 && gone.Abs() < v.m.IdleTimeout/10 {
 		return nil
 	}
@@ -96,3 +95,19 @@ func (m *Manager) remembers(ctx context.Context) bool {
 func (v *visit) forget() {
 	v.key, v.version, v.base, v.stored = "", 0, nil, nil
 }
+
+// endless is a visit as a context without end: a client that does not wait for
+// its answer has asked for it all the same.
+type endless visit
+
+func lasting(ctx context.Context, v *visit) context.Context {
+	if v == nil {
+		return context.WithoutCancel(ctx)
+	}
+	return (*endless)(v)
+}
+
+func (*endless) Deadline() (at time.Time, ok bool) { return time.Time{}, false }
+func (*endless) Done() <-chan struct{}             { return nil }
+func (*endless) Err() error                        { return nil }
+func (e *endless) Value(key any) any               { return e.Context.Value(key) }
