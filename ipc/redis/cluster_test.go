@@ -120,7 +120,7 @@ func crossSlot(t *testing.T, spread, tagged *redis.Store) {
 
 // nodeKilled: what one primary has cannot be reached, the rest can.
 func nodeKilled(t *testing.T, url string, nodes [3]*server) {
-	s := open(t, url+"?timeout=300ms&retry_after=50ms")
+	s := open(t, url+"?timeout=500ms&retry_after=50ms")
 	works := func(key string) bool {
 		_, err := s.Set(ctx, key, nil, store.Write{})
 		return err == nil
@@ -139,7 +139,7 @@ func nodeKilled(t *testing.T, url string, nodes [3]*server) {
 		if !errors.Is(err, store.ErrUnavailable) {
 			t.Fatalf("%v", err)
 		}
-		if took := time.Since(start); took > 300*time.Millisecond+slack {
+		if took := time.Since(start); took > 500*time.Millisecond+slack {
 			t.Errorf("took %v", took)
 		}
 	}

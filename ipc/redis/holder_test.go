@@ -86,7 +86,7 @@ func (h *holder) write(want string) {
 }
 
 func TestLockOfAKilledProcessIsFreeALeaseLater(t *testing.T) {
-	url := startServer(t).url() + "?timeout=200ms&lease=1s"
+	url := startServer(t).url() + "?timeout=300ms&lease=1s"
 	s := open(t, url)
 	h := startHolder(t, url)
 	h.write("wrote")
@@ -102,7 +102,7 @@ func TestLockOfAKilledProcessIsFreeALeaseLater(t *testing.T) {
 }
 
 func TestLateWriteOfAStoppedHolderIsRefused(t *testing.T) {
-	url := startServer(t).url() + "?timeout=200ms&lease=1s"
+	url := startServer(t).url() + "?timeout=300ms&lease=1s"
 	s := open(t, url)
 	h := startHolder(t, url)
 	must(t, h.cmd.Process.Signal(syscall.SIGSTOP))

@@ -65,7 +65,7 @@ func TestBreakerLetsOneThroughAtATime(t *testing.T) {
 		if call(answered) {
 			t.Fatal("a call was let through at once")
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second) // of the bubble
 		probe, err := b.allow()
 		if !probe || err != nil || b.health().State != StateHalfOpen {
 			t.Fatalf("%v, %v", probe, err)
@@ -77,8 +77,8 @@ func TestBreakerLetsOneThroughAtATime(t *testing.T) {
 		if call(answered) {
 			t.Fatal("a call was let through at once")
 		}
-		time.Sleep(time.Second)
-		if !call(saysNothing) { // the caller went away: the next one looks
+		<-time.After(time.Second) // of the bubble
+		if !call(saysNothing) {   // the caller went away: the next one looks
 			t.Fatal("no call was let through")
 		}
 		if !call(answered) || b.health().State != StateClosed || b.health().Err != nil {

@@ -111,17 +111,24 @@ func TestTLSIsSpokenAndItsFaultsAreNamed(t *testing.T) {
 		{"expired", "rediss://" + expired + "?ca=" + a.file, "expired"},
 		{"wrong name", "rediss://" + addr + "?server_name=other.example&ca=" + a.file, "other.example"},
 		{"unknown authority", "rediss://" + addr + "?ca=" + stranger.file, "unknown authority"},
-		{"no authority", "rediss://" + addr + "?timeout=500ms", "unknown authority"},
+		{"no authority", "rediss://" + addr, "unknown authority"},
 		{"no certificate of ours", "rediss://" + strict + "?ca=" + a.file, "certificate required"},
 		{"no such file", "rediss://" + addr + "?ca=/nowhere/ca.pem", "/nowhere/ca.pem"},
 		{"no certificate in the file", "rediss://" + addr + "?ca=" + goodKey, "no certificate in it"},
 		{"another key", "rediss://" + addr + "?ca=" + a.file + "&cert=" + both + "&key=" + goodKey, "private key does not match"},
 	} {
-		s, err := redis.Open(ctx, strings.Replace(c.url+options, "?timeout=500ms&timeout", "?timeout", 1))
-		if err == nil {
-			t.Errorf("%s: no error", c.name)
-			_ = s.Close()
-		} else if !strings.Contains(err.Error(), c.want) {
+		// A server that closes the connection behind its alert may take the
+		// alert with it: then it is one that does not answer, which is no
+		// error of Open.
+		var err error
+		until(t, c.name, func() bool {
+			var s *redis.Store
+			if s, err = redis.Open(ctx, c.url); err == nil {
+				_ = s.Close()
+			}
+			return err != nil
+		})
+		if !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v; want %q", c.name, err, c.want)
 		}
 	}

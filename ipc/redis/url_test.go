@@ -126,7 +126,7 @@ func FuzzURL(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		if strings.Contains(text, "password_file") {
-			t.Skip("would read a file of this machine")
+			return // it would be read
 		}
 		s, err := parseURL(text)
 		if err == nil && (len(s.addrs) == 0 || s.timeout <= 0 || s.lease < s.timeout || s.pool < 1) {

@@ -160,10 +160,10 @@ func lockRenew(s *suite) {
 	})
 	s.wants(s.Renew(ctx, t, time.Hour), store.ErrFenced)
 
-	long := s.lock("m", 200*time.Millisecond)
+	long := s.lock("m", 500*time.Millisecond)
 	s.must(s.Renew(ctx, long, 0)) // not by time any more
-	marker := s.lock("marker", 300*time.Millisecond)
-	s.within(func(ctx context.Context) error { // 300 ms have passed
+	marker := s.lock("marker", 600*time.Millisecond)
+	s.within(func(ctx context.Context) error { // 600 ms have passed
 		_, err := s.Lock(ctx, marker.Name, 0)
 		return err
 	})
