@@ -19,8 +19,10 @@ import (
 	"prefork/worker"
 )
 
-// The role "hammer LEDGER LANES" is a worker that does nothing but use the
-// store, as fast as it can, with so many goroutines, and keeps the ledger.
+// The role "hammer LEDGER LANES [unguarded]" is a worker that does nothing but
+// use the store, as fast as it can, with so many goroutines, and keeps the
+// ledger. Unguarded it waits for no named lock, and writes to every part of the
+// store instead.
 var _ = Role("hammer", func(args []string) {
 	serveRole("hammer", func(w *worker.Worker) error {
 		l, err := openStoreLedger(args[0])
@@ -34,7 +36,7 @@ var _ = Role("hammer", func(args []string) {
 		var wg sync.WaitGroup
 		for i := range lanes {
 			n := w.Slot()*lanes + i
-			h := &hammer{store: w.Store(), ledger: l, lane: l.lane(n), lanes: w.Workers() * lanes, random: rand.New(rand.NewPCG(uint64(os.Getpid()), uint64(n)))}
+			h := &hammer{store: w.Store(), ledger: l, lane: l.lane(n), lanes: w.Workers() * lanes, guarded: len(args) < 3, random: rand.New(rand.NewPCG(uint64(os.Getpid()), uint64(n)))}
 			wg.Go(func() { h.run(w.Draining()) })
 		}
 		if err := w.Ready(); err != nil {
@@ -47,12 +49,13 @@ var _ = Role("hammer", func(args []string) {
 
 // hammer is one writer.
 type hammer struct {
-	store  store.Store
-	ledger *storeLedger
-	lane   lane
-	lanes  int // of the pool
-	random *rand.Rand
-	value  []byte
+	store   store.Store
+	ledger  *storeLedger
+	lane    lane
+	lanes   int // of the pool
+	guarded bool
+	random  *rand.Rand
+	value   []byte
 }
 
 // Names of what all hammers share. The numbers are those of lane.count.
@@ -155,10 +158,23 @@ func (h *hammer) step() {
 		h.add(h.random.IntN(hammerAdds))
 	case n < 87:
 		h.swap(h.random.IntN(hammerSwaps))
-	case n < 95:
+	case n < 95 && h.guarded:
 		h.guard(h.random.IntN(hammerGuards))
-	default:
+	case n >= 95:
 		h.place()
+	default:
+		h.spread(h.random.IntN(200))
+	}
+}
+
+// spread writes a key that all of them write: so many meet every shard.
+func (h *hammer) spread(i int) {
+	err := h.again(func() error {
+		_, err := h.store.Set(background, fmt.Sprintf("spread/%d", i), []byte("spread"), store.Write{})
+		return err
+	})
+	if err != nil && !h.full(err) {
+		h.wrong("spread %d: %v", i, err)
 	}
 }
 

@@ -29,10 +29,16 @@ type hammered struct {
 // until all of them work.
 func startHammers(t testing.TB, workers, each int, flags ...string) *hammered {
 	t.Helper()
+	return startHammersWith(t, workers, each, nil, flags...)
+}
+
+// startHammersWith is startHammers with more arguments of the role.
+func startHammersWith(t testing.TB, workers, each int, args []string, flags ...string) *hammered {
+	t.Helper()
 	l, path := newStoreLedger(t)
 	p := Start(t, Options{
 		Flags:   append([]string{"-w", strconv.Itoa(workers)}, flags...),
-		Command: RoleCommand(t, "hammer", path, strconv.Itoa(each)),
+		Command: RoleCommand(t, "hammer", append([]string{path, strconv.Itoa(each)}, args...)...),
 	})
 	h := &hammered{p, l, workers * each, each}
 	h.atWork(t)
