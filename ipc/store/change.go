@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"strconv"
@@ -199,7 +200,8 @@ func (e *Embedded) decideAdd(c *change, at place, st *stored, live bool) (outcom
 			return keep, ErrCorrupt
 		}
 		n, err := strconv.ParseInt(string(text), 10, 64)
-		if err != nil {
+		var digits [20]byte
+		if err != nil || !bytes.Equal(strconv.AppendInt(digits[:0], n, 10), text) { // "+1" and "01" are no numbers to Redis either
 			return keep, ErrNotNumber
 		}
 		have, c.until = n, st.expiry

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -113,11 +114,34 @@ func (e *Embedded) GetInto(ctx context.Context, key string, into []byte) (Entry,
 	return entry, found, nil
 }
 
+// call is a change and its key, which are used again: what reaches hash/crc32
+// lives on the heap.
+type call struct {
+	change
+	buffer [128]byte // a longer key has memory of its own
+}
+
+var calls = sync.Pool{New: func() any { return new(call) }}
+
+func begin(v verb, key string) *call {
+	c := calls.Get().(*call)
+	c.verb = v
+	c.key = append(c.buffer[:0], key...)
+	return c
+}
+
+// end gives the call back without anything of the caller's.
+func (c *call) end() {
+	c.change = change{}
+	calls.Put(c)
+}
+
 // Set implements Store.
 func (e *Embedded) Set(ctx context.Context, key string, value []byte, w Write) (version uint64, err error) {
-	var buffer [128]byte
-	c := change{verb: verbSet, key: append(buffer[:0], key...), value: value, write: w}
-	if err := e.change(ctx, &c); err != nil {
+	c := begin(verbSet, key)
+	defer c.end()
+	c.value, c.write = value, w
+	if err := e.change(ctx, &c.change); err != nil {
 		return 0, fmt.Errorf("set %q: %w", short(key), err)
 	}
 	e.count(cSets)
@@ -126,9 +150,10 @@ func (e *Embedded) Set(ctx context.Context, key string, value []byte, w Write) (
 
 // Delete implements Store.
 func (e *Embedded) Delete(ctx context.Context, key string, version uint64) (found bool, err error) {
-	var buffer [128]byte
-	c := change{verb: verbDelete, key: append(buffer[:0], key...), version: version}
-	if err := e.change(ctx, &c); err != nil {
+	c := begin(verbDelete, key)
+	defer c.end()
+	c.version = version
+	if err := e.change(ctx, &c.change); err != nil {
 		return false, fmt.Errorf("delete %q: %w", short(key), err)
 	}
 	if c.found {
@@ -139,9 +164,10 @@ func (e *Embedded) Delete(ctx context.Context, key string, version uint64) (foun
 
 // Touch implements Store. A negative ttl deletes.
 func (e *Embedded) Touch(ctx context.Context, key string, ttl time.Duration) (found bool, err error) {
-	var buffer [128]byte
-	c := change{verb: verbTouch, key: append(buffer[:0], key...), write: Write{TTL: ttl}}
-	if err := e.change(ctx, &c); err != nil {
+	c := begin(verbTouch, key)
+	defer c.end()
+	c.write.TTL = ttl
+	if err := e.change(ctx, &c.change); err != nil {
 		return false, fmt.Errorf("touch %q: %w", short(key), err)
 	}
 	return c.found, nil
@@ -149,9 +175,10 @@ func (e *Embedded) Touch(ctx context.Context, key string, ttl time.Duration) (fo
 
 // Add implements Store.
 func (e *Embedded) Add(ctx context.Context, key string, delta int64) (sum int64, err error) {
-	var buffer [128]byte
-	c := change{verb: verbAdd, key: append(buffer[:0], key...), delta: delta}
-	if err := e.change(ctx, &c); err != nil {
+	c := begin(verbAdd, key)
+	defer c.end()
+	c.delta = delta
+	if err := e.change(ctx, &c.change); err != nil {
 		return 0, fmt.Errorf("add to %q: %w", short(key), err)
 	}
 	e.count(cSets)

@@ -206,7 +206,7 @@ func (m *Model) Add(ctx context.Context, key string, delta int64) (sum int64, er
 	v, found := m.look(key)
 	have := int64(0)
 	if found {
-		if have, err = strconv.ParseInt(string(v.bytes), 10, 64); err != nil {
+		if have, err = strconv.ParseInt(string(v.bytes), 10, 64); err != nil || strconv.FormatInt(have, 10) != string(v.bytes) {
 			return 0, fmt.Errorf("add: %w", store.ErrNotNumber)
 		}
 	}

@@ -331,7 +331,7 @@ func addExpiry(s *suite) {
 }
 
 func addNotNumber(s *suite) {
-	for _, text := range []string{"", "x", "1x", " 1", "1 ", "1.5", "0x10", "9223372036854775808", "-9223372036854775809", strings.Repeat("1", 5000)} {
+	for _, text := range []string{"", "x", "1x", " 1", "1 ", "1.5", "+1", "01", "-0", "0x10", "9223372036854775808", "-9223372036854775809", strings.Repeat("1", 5000)} {
 		s.put("n", text, store.Write{})
 		_, err := s.Add(ctx, "n", 1)
 		s.wants(err, store.ErrNotNumber)
