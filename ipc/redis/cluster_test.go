@@ -40,7 +40,7 @@ func TestClusterKeepsTheContract(t *testing.T) {
 	nodes, url := startCluster(t)
 	empty := func() {
 		for _, n := range nodes {
-			n.cli("flushall")
+			n.empty()
 		}
 	}
 	t.Run("Spread", func(t *testing.T) { contract(t, url+"?poll=20ms", empty) })

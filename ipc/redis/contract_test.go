@@ -28,7 +28,7 @@ func contract(t *testing.T, url string, empty func()) {
 
 func TestSingleServerKeepsTheContract(t *testing.T) {
 	s := startServer(t)
-	contract(t, "unix://"+s.socket+"?poll=20ms", func() { s.cli("flushall") })
+	contract(t, "unix://"+s.socket+"?poll=20ms", s.empty)
 }
 
 // The user has the rights that docs/reference/redis.md asks for, and no others.
@@ -37,5 +37,5 @@ func TestPrefixedStoreKeepsTheContractWithFewRights(t *testing.T) {
 	s.cli("acl", "setuser", "app", "on", ">secret", "~a*", "~{a*", "+get", "+set", "+del", "+strlen", "+exists", "+pexpire", "+pttl",
 		"+persist", "+incrby", "+scan", "+eval", "+evalsha", "+info", "+time", "+zadd", "+zrem", "+zscore", "+zcard", "+zrange", "+zremrangebyscore",
 		"+hget", "+hset", "+hlen", "+hmget", "+hincrby", "+select")
-	contract(t, fmt.Sprintf("redis://app:secret@%s/3?prefix=a*[b%%5D:&poll=20ms", s.addr()), func() { s.cli("flushall") })
+	contract(t, fmt.Sprintf("redis://app:secret@%s/3?prefix=a*[b%%5D:&poll=20ms", s.addr()), s.empty)
 }

@@ -178,6 +178,20 @@ func (s *server) cli(args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// empty removes everything. It is done before every test of a suite: a
+// redis-cli for each would take longer than the tests.
+func (s *server) empty() {
+	s.t.Helper()
+	c, err := net.Dial("unix", s.socket)
+	must(s.t, err)
+	defer func() { _ = c.Close() }()
+	_, err = c.Write([]byte("FLUSHALL\r\n"))
+	must(s.t, err)
+	if line, err := bufio.NewReader(c).ReadString('\n'); line != "+OK\r\n" {
+		s.t.Fatalf("flushall: %q, %v", line, err)
+	}
+}
+
 func open(t testing.TB, url string) *redis.Store {
 	t.Helper()
 	s, err := redis.Open(ctx, url)
