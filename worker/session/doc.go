@@ -12,9 +12,9 @@
 // it does otherwise:
 //
 //   - Two requests of one session that change different keys both keep their
-//     changes. When both changed the same key to different values, the second
-//     one fails with store.ErrConflict (409), or wins: see SameKey. Exclusive
-//     keeps that from happening.
+//     changes. When both changed the same key, be it to one value, the second one
+//     fails with store.ErrConflict (409), or wins: see SameKey. Exclusive keeps
+//     that from happening.
 //   - A session that was destroyed, whose token was renewed, or whose time is
 //     over, is not written back by a request that had loaded it before: that
 //     request fails with ErrGone (409). RenewToken takes with it what others

@@ -20,9 +20,9 @@ type Manager struct {
 	// session ends after 0.9 to 1.0 of it.
 	IdleTimeout time.Duration
 
-	// SameKey says what becomes of a request that gave a key of its session
-	// another value than a request that was saved meanwhile. Changes of
-	// different keys are both kept, always.
+	// SameKey says what becomes of a request that changed a key of its session
+	// which another one, saved meanwhile, has changed too. Changes of different
+	// keys are both kept, always.
 	SameKey Policy
 
 	// LockTTL is for how long Exclusive holds a session's lock at most; a

@@ -10,7 +10,10 @@ import (
 
 // merge puts what a request changed, from base to mine, into what others have
 // saved: for each key, and for the deadline, what it set or removed holds,
-// what it left alone stays theirs.
+// what it left alone stays theirs. What others changed as well is not what the
+// request saw, and its value may have been made from that: two that count from 5
+// both say 6, and two that take the one code both say that it is gone. So equal
+// values are refused too, unless SameKey says otherwise.
 func (m *Manager) merge(base, mine, theirs []byte) (merged []byte, deadline time.Time, err error) {
 	var at [3]time.Time
 	var has [3]map[string]any
@@ -26,14 +29,17 @@ func (m *Manager) merge(base, mine, theirs []byte) (merged []byte, deadline time
 	if out == nil {
 		out = map[string]any{}
 	}
-	for _, names := range []map[string]any{was, want} {
+	for i, names := range []map[string]any{was, want} {
 		for name := range names {
+			if _, done := was[name]; done && i == 1 {
+				continue
+			}
 			before, now := valueOf(was, name), valueOf(want, name)
 			if reflect.DeepEqual(before, now) {
 				continue
 			}
 			there := valueOf(out, name)
-			if m.SameKey == Refuse && !reflect.DeepEqual(before, there) && !reflect.DeepEqual(now, there) {
+			if m.SameKey == Refuse && !reflect.DeepEqual(before, there) {
 				return nil, time.Time{}, fmt.Errorf("key %q was changed by two requests: %w", name, store.ErrConflict)
 			}
 			if now.there {

@@ -120,6 +120,37 @@ func TestLoginIsOneOnEveryStore(t *testing.T) {
 	})
 }
 
+// Two that count from 5 both say 6: equal values are no agreement.
+func TestTwoThatCountAtATimeDoNotCountAsOne(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, shared store.Store) {
+		m := session.New(shared)
+		token := begin(t, m, map[string]any{"n": 5})
+		answer := do(m, token, func(w http.ResponseWriter, r *http.Request) {
+			do(m, token, add(m)) // while this one runs
+			add(m)(w, r)
+		})
+		if got := values(t, m, token); answer.StatusCode != http.StatusConflict || got != "map[n:6]" {
+			t.Errorf("answered %d, and the session has %s", answer.StatusCode, got)
+		}
+	})
+}
+
+func TestWhatCanBeTakenOnceIsTakenOnce(t *testing.T) {
+	onEveryStore(t, func(t *testing.T, shared store.Store) {
+		m := session.New(shared)
+		token := begin(t, m, map[string]any{"code": "x"})
+		take := func(_ http.ResponseWriter, r *http.Request) { m.PopString(r.Context(), "code") }
+		first := http.StatusOK
+		second := do(m, token, func(w http.ResponseWriter, r *http.Request) {
+			first = do(m, token, take).StatusCode
+			take(w, r)
+		})
+		if first != http.StatusOK || second.StatusCode != http.StatusConflict {
+			t.Errorf("answered %d and %d", first, second.StatusCode)
+		}
+	})
+}
+
 // A browser sends the login twice (a double click). One of them wins, and
 // nobody is left with two sessions.
 func TestTokenRenewedTwiceLeavesOneSession(t *testing.T) {
