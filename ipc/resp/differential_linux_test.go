@@ -477,25 +477,10 @@ func TestRandomCommandsAnswerAsRedis(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			for i := 0; i < rounds && !t.Failed(); i++ {
 				args := randomCommand(r)
-				if strings.HasPrefix(args[0], "incr") || strings.HasPrefix(args[0], "decr") {
-					// Named difference: a store may take a counter with
-					// leading zeros or a plus, Redis does not.
-					if text := b.redis.do("get", args[1]); !canonical(text) {
-						b.same("del", args[1])
-					}
-				}
 				b.same(args...)
 			}
 		})
 	}
-}
-
-// canonical says whether a bulk reply is text that both take, or both do not
-// take, for a number.
-func canonical(reply string) bool {
-	_, value, _ := strings.Cut(strings.TrimSuffix(reply, "\r\n"), "\r\n")
-	n, err := strconv.ParseInt(value, 10, 64)
-	return err != nil || strconv.FormatInt(n, 10) == value
 }
 
 // randomCommand makes a command that is often right.
@@ -540,7 +525,8 @@ func randomCommand(r *rand.Rand) []string {
 	case 3:
 		return append([]string{"getex", key()}, options("persist", "TIME", "TIME", "bad")...)
 	case 4:
-		return append([]string{"expire", key(), soon()}, options("nx", "xx", "gt", "lt")...)
+		// Of two equal expiries the later command's is later, or not: by the clock.
+		return append([]string{"expire", key(), pick(strconv.Itoa(100_000+r.IntN(1_000_000)), "0", "-5", "abc", "9223372036854775807")}, options("nx", "xx", "gt", "lt")...)
 	case 5:
 		return append([]string{"pexpireat", key(), pick("4102444800000", "4302444800000", "1")}, options("nx", "xx", "gt", "lt")...)
 	case 6:
