@@ -151,6 +151,9 @@ func writeStats(w io.Writer, f figures) error {
 		}
 		t.add(r.title, value, meaning)
 	}
+	if len(t.rows) == 0 {
+		return failed("", "stats: the server tells none that is known here")
+	}
 	var b strings.Builder
 	t.write(&b)
 	_, err := io.WriteString(w, b.String())
