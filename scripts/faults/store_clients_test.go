@@ -38,7 +38,6 @@ func storeClients(t *testing.T) []storeClient {
 		{storeClient{"redis-py", []string{"/usr/bin/python3", in("redis_py.py")}}, []string{"/usr/bin/python3", "-c", "import redis"}},
 		{storeClient{"php-redis", []string{"php", in("php_session.php")}}, []string{"php", "-r", "exit(extension_loaded('redis') ? 0 : 1);"}},
 		{storeClient{"ioredis", []string{"node", "ioredis.mjs"}}, []string{"npm", "--version"}},
-		{storeClient{"node-redis", []string{"node", "node_redis.mjs"}}, []string{"npm", "--version"}},
 		{storeClient{"go-redis", nil}, []string{"go", "list", "github.com/redis/go-redis/v9"}},
 	}
 	var found []storeClient
