@@ -24,7 +24,7 @@ import (
 //	word  meaning
 //	0     1: writers rest
 //	1-15  lane + 1 of who holds the named lock of that number
-//	16    lanes, laneWords each: see the l constants
+//	16    lanes, laneWords each: see the lane constants
 type storeLedger struct{ words []atomic.Uint64 }
 
 const (
