@@ -32,7 +32,11 @@ func (t table) CommitCtx(ctx context.Context, token string, value []byte, expiry
 		return nil
 	}
 	v.moved = v.moved || !v.m.sameDeadline(v.base, value)
-	if err := v.commit(lasting(ctx, v), key, value, expiry); err != nil {
+	save := v.commit
+	if v.old != "" {
+		save = v.replace
+	}
+	if err := save(lasting(ctx, v), key, value, expiry); err != nil {
 		return fmt.Errorf("commit session: %w", err)
 	}
 	return nil
@@ -71,7 +75,11 @@ func (v *visit) commit(ctx context.Context, key string, value []byte, deadline t
 
 // reload finds what others have saved since.
 func (v *visit) reload(ctx context.Context) error {
-	e, found, err := v.m.shared.Get(ctx, v.key)
+	key := v.key
+	if v.old != "" {
+		key = v.old
+	}
+	e, found, err := v.m.shared.Get(ctx, key)
 	switch {
 	case err != nil:
 		return err

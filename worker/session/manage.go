@@ -17,18 +17,6 @@ func (m *Manager) Load(ctx context.Context, token string) (context.Context, erro
 	return (&visit{Context: ctx, m: m}).load(token)
 }
 
-// RenewToken gives the session a new token and keeps its data, also what other
-// requests have saved since it was loaded. The old token is dead at once; what
-// a request that is still running with it changes is not kept (ErrGone). Call
-// it at login and wherever else rights change, before the response begins
-// (ErrBegun). ErrGone: the session has ended meanwhile.
-func (m *Manager) RenewToken(ctx context.Context) error {
-	if v := m.visit(ctx); v != nil && v.begun.Load() {
-		return fmt.Errorf("renew token: %w", ErrBegun)
-	}
-	return m.SessionManager.RenewToken(context.WithValue(ctx, renewKey{}, true))
-}
-
 // Iterate calls f with a context for each session of the store, one after the
 // other. In it all methods are of that session: Destroy ends it, Commit saves
 // it. Its Token is not one that a client could send. A session that is there

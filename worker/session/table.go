@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -25,26 +24,29 @@ func (t table) FindCtx(ctx context.Context, token string) (value []byte, found b
 	if !wellFormed(token) { // nor one of Iterate, which a client could send too
 		return nil, false, nil
 	}
-	key := t.m.naming.hash(token)
+	key, v := t.m.naming.hash(token), t.m.visit(ctx)
+	if v != nil && v.old == key {
+		return nil, false, nil // MergeSession with the token that it gave up
+	}
 	e, found, err := t.m.shared.Get(ctx, key)
 	if err != nil {
 		return nil, false, fmt.Errorf("load session: %w", err)
 	}
-	if v := t.m.visit(ctx); found && v != nil && v.loading {
+	if found && v != nil && v.loading {
 		v.key, v.version, v.base, v.stored, v.left = key, e.Version, e.Value, e.Value, e.TTL
 	}
 	return e.Value, found, nil
 }
 
-// DeleteCtx ends a session, whatever others have written meanwhile; for
-// RenewToken it takes with it what they have.
+// DeleteCtx ends a session, whatever others have written meanwhile. For
+// RenewToken it ends nothing yet: the commit does.
 func (t table) DeleteCtx(ctx context.Context, token string) error {
 	key, ok := t.m.naming.keyOf(token)
 	if !ok {
 		return nil // of a session that was never saved
 	}
 	v := t.m.visit(ctx)
-	mine := v != nil && v.key == key
+	mine := v != nil && (v.key == key || v.renewed == key)
 	renewing := ctx.Value(renewKey{}) != nil
 	ctx = lasting(ctx, v)
 	if mine && renewing {
@@ -53,6 +55,11 @@ func (t table) DeleteCtx(ctx context.Context, token string) error {
 		}
 		return nil
 	}
+	if mine && v.old != "" {
+		if _, err := t.m.shared.Delete(ctx, v.old, 0); err != nil {
+			return fmt.Errorf("destroy session: %w", err)
+		}
+	}
 	if _, err := t.m.shared.Delete(ctx, key, 0); err != nil {
 		return fmt.Errorf("destroy session: %w", err)
 	}
@@ -60,35 +67,6 @@ func (t table) DeleteCtx(ctx context.Context, token string) error {
 		v.forget()
 	}
 	return nil
-}
-
-// leave removes what the store has under the token that is given up. What
-// others wrote before is kept for the commit under the new one. ErrGone: it had
-// ended, and does not come back.
-func (v *visit) leave(ctx context.Context) error {
-	if v.lock.Name == v.key {
-		// The lock goes with the token: from here on nobody can be fenced.
-		if err := v.m.shared.Renew(ctx, v.lock, v.m.LockTTL); err != nil {
-			return err
-		}
-	}
-	for range attempts {
-		found, err := v.m.shared.Delete(ctx, v.key, v.version)
-		switch {
-		case errors.Is(err, store.ErrConflict):
-			if err := v.reload(ctx); err != nil {
-				return err
-			}
-		case err != nil:
-			return err
-		case !found:
-			return ErrGone
-		default:
-			v.key, v.version = "", 0
-			return nil
-		}
-	}
-	return store.ErrConflict
 }
 
 // AllCtx gives all sessions. In the place of tokens, which the store does not

@@ -24,6 +24,8 @@ type visit struct {
 	base    []byte // what this request began with, or saved last
 	stored  []byte // what the store has at version; another value than base once others have written
 	left    time.Duration
+	old     string // the key that was given up by RenewToken and is to be ended by the commit; version and stored are its
+	renewed string // the key of the token that RenewToken made last
 
 	lock store.Token // of Exclusive; the zero value: none
 
@@ -40,9 +42,6 @@ type visit struct {
 
 // visitKey finds the visit of a Manager in a context.
 type visitKey struct{ m *Manager }
-
-// renewKey marks the context of a Delete that RenewToken makes.
-type renewKey struct{}
 
 // Value is of context.Context.
 func (v *visit) Value(key any) any {
@@ -93,7 +92,7 @@ func (m *Manager) remembers(ctx context.Context) bool {
 
 // forget is for a session that has ended: what comes next is another one.
 func (v *visit) forget() {
-	v.key, v.version, v.base, v.stored = "", 0, nil, nil
+	v.key, v.version, v.base, v.stored, v.old, v.renewed = "", 0, nil, nil, "", ""
 }
 
 // endless is a visit as a context without end: a client that does not wait for
