@@ -16,29 +16,29 @@ import (
 
 // errorOf says what an error of the client means to a caller, and what it says
 // about the server. ctx is the caller's.
-func (s *Store) errorOf(ctx context.Context, err error) (error, verdict) {
+func (s *Store) errorOf(ctx context.Context, err error) (verdict, error) {
 	var answer client.Error
 	switch {
 	case err == nil || err == client.Nil:
-		return err, answered
+		return answered, err
 	case errors.Is(err, client.ErrClosed):
-		return store.ErrClosed, saysNothing
+		return saysNothing, store.ErrClosed
 	case errors.As(err, &answer):
 		return s.answerOf(answer)
 	}
 	switch end := ctx.Err(); {
 	case errors.Is(end, context.Canceled):
-		return end, saysNothing
+		return saysNothing, end
 	case end != nil:
-		return fmt.Errorf("%w: %s: %w", store.ErrUnavailable, s.server, end), saysNothing
+		return saysNothing, fmt.Errorf("%w: %s: %w", store.ErrUnavailable, s.server, end)
 	}
 	// The context of this package, or a deadline that the library made of it.
 	// The caller's has not ended, so that none of its errors may show.
 	var timeout interface{ Timeout() bool }
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, client.ErrPoolTimeout) || errors.As(err, &timeout) && timeout.Timeout() {
-		return fmt.Errorf("%w: %s: no answer within %v (%v)", store.ErrUnavailable, s.server, s.set.timeout, err), failed
+		return failed, fmt.Errorf("%w: %s: no answer within %v (%v)", store.ErrUnavailable, s.server, s.set.timeout, err)
 	}
-	return fmt.Errorf("%w: %s: %w", store.ErrUnavailable, s.server, err), failed
+	return failed, fmt.Errorf("%w: %s: %w", store.ErrUnavailable, s.server, err)
 }
 
 // answers are the error replies that have a meaning, by their first word.
@@ -72,22 +72,22 @@ var (
 	errIsCluster  = errors.New("redis: the server is part of a cluster (want redis+cluster://)")
 )
 
-func (s *Store) answerOf(answer client.Error) (error, verdict) {
+func (s *Store) answerOf(answer client.Error) (verdict, error) {
 	text := answer.Error()
 	for _, a := range answers {
 		if strings.Contains(text, a.word) {
-			return fmt.Errorf("%w: %s: %w", a.err, s.server, answer), a.says
+			return a.says, fmt.Errorf("%w: %s: %w", a.err, s.server, answer)
 		}
 	}
 	switch {
 	case strings.HasPrefix(text, "MOVED ") && s.set.mode != cluster:
-		return fmt.Errorf("%w: %s", errIsCluster, s.server), answered
+		return answered, fmt.Errorf("%w: %s", errIsCluster, s.server)
 	case strings.HasPrefix(text, "MOVED ") || strings.HasPrefix(text, "ASK "):
-		return fmt.Errorf("%w: %s: redirected too often: %w", store.ErrUnavailable, s.server, answer), answered
+		return answered, fmt.Errorf("%w: %s: redirected too often: %w", store.ErrUnavailable, s.server, answer)
 	case strings.Contains(text, "cluster support disabled"):
-		return fmt.Errorf("%w: %s", errNotCluster, s.server), answered
+		return answered, fmt.Errorf("%w: %s", errNotCluster, s.server)
 	}
-	return fmt.Errorf("%s: %w", s.server, answer), answered
+	return answered, fmt.Errorf("%s: %w", s.server, answer)
 }
 
 // lasting says whether an error will be there at the next try as well: it

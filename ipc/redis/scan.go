@@ -88,7 +88,7 @@ func (s *Store) primaries(ctx context.Context) ([]*client.Client, error) {
 		return nil
 	})
 	if err != nil {
-		err, _ = s.errorOf(ctx, err)
+		_, err = s.errorOf(ctx, err)
 		return nil, err
 	}
 	if len(all) > maxPrimaries {
@@ -105,7 +105,7 @@ func (s *Store) doAt(c *client.Client) doer {
 		within, cancel := context.WithTimeout(ctx, s.set.timeout)
 		defer cancel()
 		cmd := newCommand(within, args...)
-		if err, _ := s.errorOf(ctx, c.Process(within, cmd)); err != nil {
+		if _, err := s.errorOf(ctx, c.Process(within, cmd)); err != nil {
 			return nil, err
 		}
 		return cmd.Val(), nil

@@ -129,7 +129,7 @@ func (s *Store) send(ctx context.Context, key string, args ...any) (any, error) 
 	within, cancel := context.WithTimeout(ctx, s.set.timeout)
 	defer cancel()
 	cmd := newCommand(within, args...)
-	err, says := s.errorOf(ctx, s.client.Process(within, cmd))
+	says, err := s.errorOf(ctx, s.client.Process(within, cmd))
 	if errors.Is(err, context.DeadlineExceeded) && time.Since(asked) > s.set.timeout/4 {
 		says = failed // callers with short deadlines must open the breaker, too
 	}
