@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"prefork/ipc"
@@ -37,7 +38,7 @@ func (w *Worker) Store() store.Store {
 
 func (w *Worker) openStore() (store.Store, error) {
 	if fd, ok := w.env.fds[ipc.FDStore]; ok {
-		return store.Open(fd, store.Options{ID: w.env.id, Busy: w.sayBusy})
+		return store.Open(fd, store.Options{ID: w.env.id, Busy: busyReports(w.notify.Send)})
 	}
 	// A Unix socket is the pool's own, whose memory is not to be had here.
 	if url := os.Getenv(ipc.EnvStore); url != "" && (!w.inPool || !strings.HasPrefix(url, "unix://")) {
@@ -49,9 +50,21 @@ func (w *Worker) openStore() (store.Store, error) {
 	return store.Private(store.Config{}), nil
 }
 
-// sayBusy tells the master who kept a part of the store for too long. The
-// master looks for itself; a report that is lost is made again by the next
-// that waits.
-func (w *Worker) sayBusy(shard int, id uint64) {
-	_ = w.notify.Send(ipc.Busy{Shard: shard, ID: id}.String())
+// busyEvery is how far apart this process' reports of a busy store are, at
+// least: as many goroutines as wait for it would fill the master's queue of
+// this worker, where READY and WATCHDOG want through.
+const busyEvery = 100 * time.Millisecond
+
+// busyReports tells the master who kept a part of the store for too long. The
+// master looks for itself; a report that is left out or lost is made again by
+// the next that waits.
+func busyReports(send func(string) error) func(shard int, id uint64) {
+	began := time.Now()
+	var next atomic.Int64 // nanoseconds since began
+	return func(shard int, id uint64) {
+		now, from := int64(time.Since(began)), next.Load()
+		if now >= from && next.CompareAndSwap(from, now+int64(busyEvery)) {
+			_ = send(ipc.Busy{Shard: shard, ID: id}.String())
+		}
+	}
 }
