@@ -58,7 +58,7 @@ const busyEvery = 100 * time.Millisecond
 // busyReports tells the master who kept a part of the store for too long. The
 // master looks for itself; a report that is left out or lost is made again by
 // the next that waits.
-func busyReports(send func(string) error) func(shard int, id uint64) {
+func busyReports(send func(...string) error) func(shard int, id uint64) {
 	began := time.Now()
 	var next atomic.Int64 // nanoseconds since began
 	return func(shard int, id uint64) {

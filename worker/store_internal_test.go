@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,9 +11,9 @@ import (
 func TestBusyStoreIsReportedOnceAtATime(t *testing.T) {
 	var sent atomic.Int64
 	var said atomic.Value
-	report := busyReports(func(message string) error {
+	report := busyReports(func(lines ...string) error {
 		sent.Add(1)
-		said.Store(message)
+		said.Store(strings.Join(lines, "|"))
 		return nil
 	})
 	var all sync.WaitGroup
