@@ -116,6 +116,19 @@ func (c *cursor) next(e *Embedded) bool {
 	return true
 }
 
+// skip passes by so many words.
+func (c *cursor) skip(e *Embedded, words int) bool {
+	for words > 0 {
+		if !c.next(e) {
+			return false
+		}
+		n := min(words, c.end-c.at)
+		c.at += n
+		words -= n
+	}
+	return true
+}
+
 // write stores bytes, the last word filled up with zeros.
 func (c *cursor) write(e *Embedded, from []byte) bool {
 	for len(from) >= 8 {

@@ -31,7 +31,8 @@ type change struct {
 	write Write
 	delta int64
 	token Token
-	until int64 // expiry that write.TTL or a ttl means; 0: never
+	place int   // which of a semaphore's holders c.until is for, with amend
+	until int64 // expiry that write.TTL or a ttl means, of a place with kindSemaphore; 0: never
 
 	found   bool
 	version uint64
@@ -47,6 +48,7 @@ const (
 	put
 	remove
 	retime
+	amend
 )
 
 // expiry gives the time on the clock that a ttl means, 0 for never.
@@ -68,6 +70,7 @@ func (e *Embedded) mutate(c *change) error {
 		fenceHash = e.hashOf(c.write.Token.kind(), c.write.Token.Name)
 		fence = e.g.shardOf(fenceHash)
 	}
+	room := search{e: e, sh: sh}
 	for round := 0; ; round++ {
 		if err := e.lockBoth(sh, fence); err != nil {
 			return err
@@ -82,7 +85,11 @@ func (e *Embedded) mutate(c *change) error {
 		if err != nil || need == 0 {
 			return err
 		}
-		if round == maxRounds || !e.makeRoom(sh, need) {
+		room.need = need
+		if round >= maxRounds+need/evictStep || !room.makeRoom() {
+			if room.err != nil {
+				return room.err // there may have been room behind that lock
+			}
 			e.count(cFull)
 			return ErrFull
 		}
@@ -90,7 +97,8 @@ func (e *Embedded) mutate(c *change) error {
 }
 
 // maxRounds bounds how often a writer loses the room that was made for it to
-// others.
+// others. A round may evict as little as evictStep blocks: a large entry is
+// given as many more as it needs of them.
 const maxRounds = 200
 
 // lockBoth takes one or two shards, the lower one first, so that two of them
@@ -148,6 +156,8 @@ func (e *Embedded) apply(sh int, c *change) (need int, err error) {
 		// expiry or the new one.
 		e.noteExpiry(sh, c.until)
 		e.m.put(e.g.block(at.block)+bExpiry, uint64(c.until))
+	case what == amend:
+		err = e.amend(sh, c, at, &st)
 	}
 	if err == ErrCorrupt {
 		e.quarantine(sh, c.hash, c.kind, c.key)
@@ -237,16 +247,20 @@ func (e *Embedded) write(sh int, c *change, at place, st *stored) (need int, err
 			return n, nil
 		}
 	}
+	until := c.until
+	if c.kind == kindSemaphore {
+		until = 0 // each of its places has its own
+	}
 	s := shard(sh)
 	c.version = e.m.get(s+sVersion) + 1
 	sp, ok := e.supply(sh, n)
 	if !ok || !e.fill(&sp, &record{
-		hash: c.hash, kind: c.kind, value: c.value, version: c.version, expiry: c.until, chain: at.after,
+		hash: c.hash, kind: c.kind, value: c.value, version: c.version, expiry: until, chain: at.after,
 	}, c.key) {
 		e.dropFree(sh)
 		return 0, ErrCorrupt
 	}
-	e.noteExpiry(sh, c.until)
+	e.noteExpiry(sh, until)
 	var j journal
 	blocks := e.m.get(s+sInEntries) + uint64(n)
 	if at.block != 0 {

@@ -173,7 +173,7 @@ func operation(e *Embedded, r *rand.Rand, tokens map[string]Token, clock *int64)
 		what = "time"
 		*clock += int64(r.IntN(500))
 		for sh := range e.g.shards {
-			e.sweepAll(sh, e.g.blocks)
+			(&search{e: e, need: e.g.blocks}).sweepAll(sh)
 		}
 	}
 	for _, expected := range []error{nil, ErrConflict, ErrFenced, ErrNotNumber, ErrFull, ErrRange} {
@@ -256,6 +256,16 @@ func (e *Embedded) recoverAll(t testing.TB, where string) {
 		}
 		e.unlock(sh)
 	}
+}
+
+// tryLock takes a shard's lock when nobody has it.
+func (e *Embedded) tryLock(sh int) bool {
+	if !e.m.cas(shard(sh)+sLock, 0, e.id<<1) {
+		return false
+	}
+	turn := shard(sh) + sTurn
+	e.m.put(turn, e.m.get(turn)+1)
+	return true
 }
 
 // goOn works in the shards that the dead process did not hold, before anybody
@@ -349,6 +359,56 @@ func TestCrashPointsSeeEveryStore(t *testing.T) {
 		// Counters are no part of any state; a reader's note of use neither.
 		if got := e.m[i].Load(); got != seen[i] && (i < offCounters || i >= offEpochs) {
 			t.Errorf("word %d was set to %#x and no crash point saw it", i, got)
+		}
+	}
+}
+
+// A sweep goes round in several steps: who dies at the end of a round leaves
+// bounds that hold for the buckets of all of them.
+func TestRecoveryOfASweepKeepsTheEarliestExpiry(t *testing.T) {
+	s := small(t, 1, 2000, RefuseFull)
+	e := view(t, s, victim, victim)
+	clock := int64(1e9)
+	e.now = func() int64 { return clock }
+	for i := range 900 {
+		ttl := time.Duration(1000 + i)
+		if e.g.bucket(0, e.hashOf(kindValue, strconv.Itoa(i)))-e.g.index > e.g.buckets/2 {
+			ttl += 1_000_000 // later ones in the last buckets
+		}
+		if _, err := e.Set(context.Background(), strconv.Itoa(i), nil, Write{TTL: ttl}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var images [][]uint64
+	crashpoint = func(m memory) {
+		if &m[0] != &e.m[0] {
+			return
+		}
+		image := make([]uint64, len(m))
+		for i := range m {
+			image[i] = m[i].Load()
+		}
+		images = append(images, image)
+	}
+	for range 2 * (e.g.buckets/sweepStep + 1) {
+		e.sweep(0, sweepStep)
+	}
+	crashpoint = func(memory) {}
+	copied := shm.Private(magic, len(e.m)*8)
+	for i, image := range images {
+		if i > 20 && i%50 != 0 && image[shard(0)+sSweepHand] == images[i-1][shard(0)+sSweepHand] && image[shard(0)+sEarliest] == images[i-1][shard(0)+sEarliest] && image[shard(0)+sSweepMin] == images[i-1][shard(0)+sSweepMin] {
+			continue
+		}
+		for at, word := range image {
+			memory(copied.Words())[at].Store(word)
+		}
+		o := view(t, copied, rescuer, rescuer)
+		o.now = e.now
+		for range e.g.buckets/sweepStep + 2 {
+			o.sweep(0, sweepStep)
+			if r, err := o.Check(context.Background()); err != nil || !r.Clean() {
+				t.Fatalf("store %d of %d: %v\n%s", i+1, len(images), err, r)
+			}
 		}
 	}
 }

@@ -74,20 +74,8 @@ func (e *Embedded) content(b uint64, st *stored, into []byte) ([]byte, bool) {
 	} else {
 		value = make([]byte, st.value)
 	}
-	c := cursor{base: head, at: head + bPayload + wordsOf(st.key), end: head + blockWords}
-	if c.at > c.end { // the key goes on in other blocks
-		skip := wordsOf(st.key)
-		c.at = head + bPayload
-		for skip > 0 {
-			if !c.next(e) {
-				return nil, false
-			}
-			n := min(skip, c.end-c.at)
-			c.at += n
-			skip -= n
-		}
-	}
-	if !c.read(e, value) {
+	c := cursor{base: head, at: head + bPayload, end: head + blockWords}
+	if !c.skip(e, wordsOf(st.key)) || !c.read(e, value) {
 		return nil, false
 	}
 	sum := checksum(e.m.get(head+bHash), st.version, lengths(st.kind, st.key, st.value), value)

@@ -29,6 +29,10 @@ func (e *Embedded) lock(sh int) error {
 	}
 	turn := shard(sh) + sTurn
 	e.m.put(turn, e.m.get(turn)+1)
+	if e.closed.Load() {
+		e.unlock(sh) // Close waits for those who have one, and lets nobody else begin
+		return ErrClosed
+	}
 	return nil
 }
 
@@ -78,16 +82,6 @@ func (e *Embedded) lockSlowly(sh, word int, mine uint64) error {
 			return ErrBusy
 		}
 	}
-}
-
-// tryLock takes a shard's lock when nobody has it.
-func (e *Embedded) tryLock(sh int) bool {
-	if !e.m.cas(shard(sh)+sLock, 0, e.id<<1) {
-		return false
-	}
-	turn := shard(sh) + sTurn
-	e.m.put(turn, e.m.get(turn)+1)
-	return true
 }
 
 func (e *Embedded) unlock(sh int) {

@@ -60,21 +60,18 @@ func (e *Embedded) decidePlace(sh int, c *change, at place, st *stored, live boo
 			return keep, ErrCorrupt
 		}
 	}
-	until := c.until
-	c.until = 0 // the semaphore's own
 	value := make([]byte, 0, len(list)+placeSize)
 	count, mine := 0, false
-	for ; len(list) > 0; list = list[placeSize:] {
+	for i := 0; len(list) > 0; i, list = i+1, list[placeSize:] {
 		p := placeOf(list)
 		if p.until != 0 && p.until <= now || !e.alive(p.id) {
 			continue
 		}
 		if c.verb != verbTake && p.number == c.token.Number {
-			mine = true
+			mine, c.place = true, i
 			if c.verb == verbGive {
 				continue
 			}
-			p.until = until
 		}
 		value = p.append(value)
 		count++
@@ -83,14 +80,40 @@ func (e *Embedded) decidePlace(sh int, c *change, at place, st *stored, live boo
 	case c.verb == verbTake && count >= c.token.Places:
 		return keep, errHeld
 	case c.verb == verbTake:
-		value = holder{e.id, e.m.get(shard(sh)+sVersion) + 1, until}.append(value)
+		c.value = holder{e.id, e.m.get(shard(sh)+sVersion) + 1, c.until}.append(value)
+		return put, nil
 	case !mine:
 		return keep, ErrFenced
 	case len(value) == 0:
 		return remove, nil
+	case c.verb == verbGive:
+		c.until = over
 	}
-	c.value = value
-	return put, nil
+	return amend, nil
+}
+
+// over is the expiry of a place that was given back.
+const over = 1
+
+// amend gives one of a semaphore's holders another expiry, where it stands: to
+// give a place back or to renew it must not fail because the store is full.
+func (e *Embedded) amend(sh int, c *change, at place, st *stored) error {
+	list, ok := e.content(at.block, st, nil)
+	if !ok || len(list) < (c.place+1)*placeSize {
+		return ErrCorrupt
+	}
+	expiry := list[(c.place+1)*placeSize-8:]
+	binary.LittleEndian.PutUint64(expiry, uint64(c.until))
+	head := e.g.block(at.block)
+	word := cursor{base: head, at: head + bPayload, end: head + blockWords}
+	if !word.skip(e, wordsOf(st.key)+wordsOf(len(list)-len(expiry))) || !word.next(e) {
+		return ErrCorrupt
+	}
+	var j journal
+	j.set(word.at, uint64(c.until))
+	j.set(head+bCRC, checksum(c.hash, st.version, lengths(st.kind, st.key, st.value), list))
+	e.commit(sh, &j)
+	return nil
 }
 
 // tryTake takes a lock or a place, or returns errHeld.
@@ -113,7 +136,7 @@ func (e *Embedded) take(ctx context.Context, name string, places int, ttl time.D
 	if err != errHeld {
 		return t, err
 	}
-	leave, err := e.waiting.enter(ctx, name)
+	leave, err := e.waiting.enter(ctx, Token{Name: name, Places: places}.kind(), name)
 	if err != nil {
 		return Token{}, err
 	}
@@ -235,10 +258,16 @@ func (e *Embedded) Renew(ctx context.Context, t Token, ttl time.Duration) error 
 	return nil
 }
 
-// queues has those of this process that wait for a name stand in line.
+// queues has those of this process that wait for one lock or semaphore stand in
+// line.
 type queues struct {
 	mu    sync.Mutex
-	names map[string]*queue
+	names map[queueName]*queue
+}
+
+type queueName struct {
+	kind uint8
+	name string
 }
 
 type queue struct {
@@ -247,10 +276,11 @@ type queue struct {
 }
 
 // enter waits for the turn at a name.
-func (q *queues) enter(ctx context.Context, name string) (leave func(), err error) {
+func (q *queues) enter(ctx context.Context, kind uint8, of string) (leave func(), err error) {
+	name := queueName{kind, of}
 	q.mu.Lock()
 	if q.names == nil {
-		q.names = make(map[string]*queue)
+		q.names = make(map[queueName]*queue)
 	}
 	line := q.names[name]
 	if line == nil {

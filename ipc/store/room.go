@@ -1,52 +1,85 @@
 package store
 
+import "iter"
+
 // Work that is done under a lock in one go, so that others never wait long.
 const (
 	sweepStep = 256 // buckets that a sweep looks at
 	evictStep = 32  // entries that an eviction removes
 	sample    = 8   // entries of which the one least recently used goes
-	passBy    = 2   // buckets that each write sweeps when something has expired
 )
 
-// makeRoom finds blocks for a shard: expired entries go first, here and
-// elsewhere, then others give what they have free, then, if the store may,
-// entries go that were not used for the longest time. False: there is nothing
-// to be had. Preconditions: no lock is held.
-func (e *Embedded) makeRoom(sh, need int) bool {
-	if e.sweepAll(sh, need) {
-		return true
+// search looks for free blocks for one shard, in the others too. No lock is
+// held between its steps.
+type search struct {
+	e        *Embedded
+	sh, need int
+	busy     [maxShards / 64]uint64 // shards whose lock was not to be had: each is waited for once
+	err      error                  // why not
+}
+
+func (r *search) lock(sh int) bool {
+	bit := uint64(1) << (sh % 64)
+	if r.busy[sh/64]&bit != 0 {
+		return false
 	}
-	if e.gather(sh, need) > 0 {
+	if err := r.e.lock(sh); err != nil {
+		r.busy[sh/64] |= bit
+		r.err = err
+		return false
+	}
+	return true
+}
+
+// makeRoom finds blocks: expired entries go first, here and elsewhere, then
+// others give what they have free, then, if the store may, entries go that were
+// not used for the longest time. False: there is nothing to be had.
+func (r *search) makeRoom() bool {
+	if r.sweepAll(r.sh) || r.gather() > 0 {
 		return true
 	}
 	// Of the others too: their expired entries go before any that live.
-	for i := 1; i < e.g.shards; i++ {
-		from := (sh + i) % e.g.shards
-		if e.sweepAll(from, need) && e.gather(sh, need) > 0 {
+	for from := range r.others() {
+		if r.sweepAll(from) && r.gather() > 0 {
 			return true
 		}
 	}
-	if e.full != EvictLRU {
-		return false
+	if r.e.full != EvictLRU {
+		r.collectAll()
+		return r.gather() > 0
 	}
-	for i := range e.g.shards {
-		from := (sh + i) % e.g.shards
-		if e.evict(from, need) > 0 {
-			return from == sh || e.gather(sh, need) > 0
+	if r.evict(r.sh) > 0 {
+		return true
+	}
+	for from := range r.others() {
+		if r.evict(from) > 0 {
+			return r.gather() > 0
 		}
 	}
 	return false
 }
 
-// sweepAll removes a shard's expired entries until need blocks are free, or
+// others gives the other shards, those that follow first.
+func (r *search) others() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := 1; i < r.e.g.shards; i++ {
+			if !yield((r.sh + i) % r.e.g.shards) {
+				return
+			}
+		}
+	}
+}
+
+// sweepAll removes a shard's expired entries until enough blocks are free, or
 // none is left.
-func (e *Embedded) sweepAll(sh, need int) (freed bool) {
+func (r *search) sweepAll(sh int) (freed bool) {
+	e := r.e
 	for range 2 * (e.g.buckets/sweepStep + 1) {
-		if !e.due(sh) || e.lock(sh) != nil {
+		if !e.due(sh) || !r.lock(sh) {
 			return freed
 		}
 		freed = e.sweep(sh, sweepStep) > 0 || freed
-		enough := e.available(sh) >= need
+		enough := e.available(sh) >= r.need
 		e.unlock(sh)
 		if enough {
 			return true
@@ -76,9 +109,12 @@ func (e *Embedded) sweep(sh, buckets int) (removed int) {
 		e.m.put(s+sSweepHand, uint64(hand))
 		return removed
 	}
+	// In this order: killed in between, it leaves bounds that are too low. The
+	// hand in the middle with no bound would have the next round forget the
+	// buckets before it.
 	e.m.put(s+sEarliest, e.m.get(s+sSweepMin))
-	e.m.put(s+sSweepMin, 0)
 	e.m.put(s+sSweepHand, 0)
+	e.m.put(s+sSweepMin, 0)
 	return removed
 }
 
@@ -125,14 +161,15 @@ func (e *Embedded) cut(sh, link int) {
 	e.commit(sh, &j)
 }
 
-// evict removes entries of a shard until need blocks are free, and gives how
+// evict removes entries of a shard until enough blocks are free, and gives how
 // many it removed. Locks and semaphores stay.
-func (e *Embedded) evict(sh, need int) (removed int) {
-	if e.lock(sh) != nil {
+func (r *search) evict(sh int) (removed int) {
+	if !r.lock(sh) {
 		return 0
 	}
+	e := r.e
 	defer e.unlock(sh)
-	for removed < evictStep && e.available(sh) < need {
+	for removed < evictStep && e.available(sh) < r.need {
 		at, st, ok := e.leastUsed(sh)
 		if !ok || e.unlink(sh, at, &st) != nil {
 			break

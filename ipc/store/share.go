@@ -77,21 +77,51 @@ func (e *Embedded) collect(sh int) {
 	}
 }
 
-// gather has the other shards send blocks to one that needs them, and gives
-// how many are on their way. Preconditions: no lock is held.
-func (e *Embedded) gather(to, need int) (n int) {
-	for i := 1; i < e.g.shards && n < need; i++ {
-		from := (to + i) % e.g.shards
+// gather has the other shards send blocks to the one that needs them, and gives
+// how many are on their way.
+func (r *search) gather() (n int) {
+	e := r.e
+	for from := range r.others() {
+		if n >= r.need {
+			break
+		}
+		inbox := e.g.inbox(from, r.sh)
 		have := e.available(from)
-		if have == 0 || e.lock(from) != nil {
+		if have == 0 && e.m.get(inbox) == 0 || !r.lock(from) {
 			continue
 		}
-		want := need - n
-		if have > 4*max(want, spare) {
-			want = max(want, spare)
+		if box := e.m.get(inbox); box != 0 {
+			// Sent before, but its giver was in a change, or died in one: with
+			// the lock that is over, and it can be collected.
+			n += max(1, int(min(box>>inboxShift, uint64(e.g.blocks))))
+		} else {
+			want := r.need - n
+			if have > 4*max(want, spare) {
+				want = max(want, spare)
+			}
+			n += e.send(from, r.sh, want)
 		}
-		n += e.send(from, to, want)
 		e.unlock(from)
 	}
 	return n
+}
+
+// collectAll empties the inboxes of the other shards, whose writers went away
+// without it.
+func (r *search) collectAll() {
+	e := r.e
+	for to := range r.others() {
+		for from := range e.g.shards {
+			if e.m.get(e.g.inbox(from, to)) == 0 {
+				continue
+			}
+			if e.m.get(shard(from)+sJournal) != 0 && r.lock(from) {
+				e.unlock(from) // its change is over, whoever made it
+			}
+			if r.lock(to) {
+				e.collect(to)
+				e.unlock(to)
+			}
+		}
+	}
 }
