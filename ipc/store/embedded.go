@@ -185,8 +185,7 @@ func (e *Embedded) Add(ctx context.Context, key string, delta int64) (sum int64,
 	return c.sum, nil
 }
 
-// change runs a mutation of a value. Now and then it removes what has expired
-// near it.
+// change runs a mutation of a value.
 func (e *Embedded) change(ctx context.Context, c *change) error {
 	if err := e.enter(ctx, len(c.key), len(c.value)); err != nil {
 		return err
@@ -200,10 +199,21 @@ func (e *Embedded) change(ctx context.Context, c *change) error {
 }
 
 // Close implements Store. The memory stays mapped, as an operation may still
-// be under way in it.
+// be under way in it. One that has a shard's lock is waited for: it would count
+// as dead in the middle of its change.
 func (e *Embedded) Close() error {
 	if e.closed.Swap(true) || e.close == nil {
 		return nil
+	}
+	until := time.Now().Add(starved)
+	for sh := range e.g.shards {
+		word := shard(sh) + sLock
+		for held := e.m.get(word); held>>1 == e.id; held = e.m.get(word) {
+			if time.Now().After(until) {
+				return fmt.Errorf("close store: %w: an operation of this process is still under way", ErrBusy)
+			}
+			shm.Wait(&e.m[word], held, patience)
+		}
 	}
 	return e.close()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -54,8 +55,9 @@ func open(fd int, o Options) (*Embedded, error) {
 	if err != nil {
 		return nil, errors.Join(os.NewSyscallError("open /proc/self/fd", err), s.Unmap())
 	}
-	e.close = func() error { return os.NewSyscallError("close", unix.Close(own)) }
-	e.alive = func(id uint64) bool { return id == e.id || held(own, id) }
+	l := &liveness{fd: own}
+	e.close = l.close
+	e.alive = func(id uint64) bool { return id == e.id || l.alive(id) }
 	e.onBusy = o.Busy
 	id := o.ID
 	if id == 0 {
@@ -85,6 +87,29 @@ func claim(fd int, id uint64) error {
 		return fmt.Errorf("id %d is another process': each needs its own", id)
 	}
 	return os.NewSyscallError("fcntl F_OFD_SETLK", err)
+}
+
+// liveness is the description that a view's own lock is on, and that it asks
+// for those of others.
+type liveness struct {
+	mu sync.RWMutex // a number that is closed soon names another file
+	fd int          // -1: closed
+}
+
+// alive says whether the process with an id lives. When it cannot be asked any
+// more it does: nothing is taken from the living.
+func (l *liveness) alive(id uint64) bool {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.fd < 0 || held(l.fd, id)
+}
+
+func (l *liveness) close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fd := l.fd
+	l.fd = -1
+	return os.NewSyscallError("close", unix.Close(fd))
 }
 
 // held asks the kernel whether another description has the byte of an id
