@@ -11,9 +11,10 @@ func (e *Embedded) Scan(ctx context.Context, cursor uint64, count int) (keys []s
 	if err := e.enter(ctx, 0, 0); err != nil {
 		return nil, 0, fmt.Errorf("scan: %w", err)
 	}
+	count = max(1, min(count, 1<<20))
 	total := uint64(e.g.shards * e.g.buckets)
 	// A store that is nearly empty is not walked through in one call.
-	limit := cursor + uint64(max(1, min(count, 1<<20)))*64
+	limit := cursor + uint64(count)*64
 	for ; cursor < total && len(keys) < count && cursor < limit; cursor++ {
 		if keys, err = e.keysOf(int(cursor), keys); err != nil {
 			return nil, 0, fmt.Errorf("scan: %w", err)
