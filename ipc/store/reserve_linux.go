@@ -45,7 +45,12 @@ func (e *Embedded) allocate(fd int) error {
 	if err != nil {
 		return fmt.Errorf("reserve memory: %w", err)
 	}
-	if room.known && size > room.left/2 {
+	// What one that died on the way had from the kernel is in use already.
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return os.NewSyscallError("fstat", err)
+	}
+	if room.known && size > (room.left+st.Blocks*512)/2 {
 		return fmt.Errorf("%w: the store has %s, and the memory cgroup %s leaves %s of %s: want a store of half of that at most",
 			ErrNoMemory, FormatSize(size), room.path, mebi(room.left), mebi(room.limit))
 	}

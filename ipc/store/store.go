@@ -12,8 +12,9 @@ import (
 // processes.
 //
 // The embedded store looks at a context before an operation and while it
-// waits for a named lock; an operation itself ends within 250 ms. Redis has
-// the context's deadline, or its own timeout, whichever is sooner.
+// waits for a named lock; an operation itself waits 250 ms for a process that
+// keeps a part of the store, or 1.5 s for ones that take turns. Redis has the
+// context's deadline, or its own timeout, whichever is sooner.
 type Store interface {
 	// Get gives a copy of the entry, and whether there is one.
 	Get(ctx context.Context, key string) (e Entry, found bool, err error)
