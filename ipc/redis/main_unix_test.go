@@ -6,12 +6,12 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -80,19 +80,15 @@ func program(t testing.TB, name string) string {
 	return path
 }
 
-// handedOut are the ports that this process has given to its servers.
-var handedOut sync.Map
-
-// freePort gives a port that was free a moment ago. redis-server takes no port
-// 0 for "any"; below 55535, so that the bus port of a cluster (+10000) exists.
+// freePort gives a port that was free a moment ago: redis-server takes no port
+// 0 for "any". It is below those that the kernel gives to clients (32768 on),
+// one of which could have taken it when a server is restarted; so is the bus
+// port of a cluster, 10000 above it.
 func freePort(t testing.TB) int {
 	t.Helper()
 	for range 1000 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		must(t, err)
-		port := l.Addr().(*net.TCPAddr).Port
-		must(t, l.Close())
-		if _, taken := handedOut.LoadOrStore(port, true); !taken && port < 55535 {
+		port := 10000 + rand.IntN(12000)
+		if free(port) && free(port+10000) {
 			return port
 		}
 	}
@@ -100,27 +96,58 @@ func freePort(t testing.TB) int {
 	return 0
 }
 
-// startServer starts one on a port and on a Unix socket.
-func startServer(t testing.TB, args ...string) *server {
-	t.Helper()
-	s := &server{t: t, dir: t.TempDir(), port: freePort(t), args: args}
-	s.socket = filepath.Join(s.dir, "s")
-	s.start()
-	t.Cleanup(s.kill)
-	return s
+func free(port int) bool {
+	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
 }
 
+// startServer starts one on a port and on a Unix socket. A port that somebody
+// else took meanwhile is given up for another.
+func startServer(t testing.TB, args ...string) *server {
+	t.Helper()
+	s := &server{t: t, dir: t.TempDir(), args: args}
+	s.socket = filepath.Join(s.dir, "s")
+	t.Cleanup(s.kill)
+	for range 5 {
+		s.port = freePort(t)
+		if said := s.try(); !strings.Contains(said, "in use") {
+			s.began(said)
+			return s
+		}
+		s.kill()
+	}
+	t.Fatal("every port is in use")
+	return nil
+}
+
+// began ends the test when a program did not begin.
+func (s *server) began(said string) {
+	s.t.Helper()
+	if said != "" {
+		s.t.Fatalf("%s", said)
+	}
+}
+
+// start starts it again, where it was.
 func (s *server) start() {
+	s.t.Helper()
+	s.began(s.try())
+}
+
+func (s *server) try() (said string) {
 	s.t.Helper()
 	args := append([]string{
 		"--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--unixsocket", s.socket, "--unixsocketperm", "700",
 		"--dir", s.dir, "--save", "", "--daemonize", "no", "--loglevel", "notice",
 	}, s.args...)
-	s.run(program(s.t, "redis-server"), "Ready to accept connections", args...)
+	return s.run(program(s.t, "redis-server"), "Ready to accept connections", args...)
 }
 
-// run starts a program and waits for a line.
-func (s *server) run(path, line string, args ...string) {
+// run starts a program and waits for a line. It gives "" or what else was said.
+func (s *server) run(path, line string, args ...string) (said string) {
 	s.t.Helper()
 	s.cmd = exec.Command(path, args...)
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -128,7 +155,7 @@ func (s *server) run(path, line string, args ...string) {
 	must(s.t, err)
 	s.cmd.Stderr = os.Stderr
 	must(s.t, s.cmd.Start())
-	ready := make(chan string, 1)
+	ready := make(chan string, 2)
 	go func() {
 		var said []string
 		for lines := bufio.NewScanner(out); lines.Scan(); {
@@ -138,15 +165,13 @@ func (s *server) run(path, line string, args ...string) {
 				said = nil
 			}
 		}
-		ready <- strings.Join(said, "\n") // nobody reads a second one
+		ready <- path + " ended:\n" + strings.Join(said, "\n") // room for it, if nobody reads it
 	}()
 	select {
 	case text := <-ready:
-		if text != "" {
-			s.t.Fatalf("%s ended:\n%s", path, text)
-		}
+		return text
 	case <-time.After(patience):
-		s.t.Fatalf("%s did not say %q", path, line)
+		return fmt.Sprintf("%s did not say %q", path, line)
 	}
 }
 

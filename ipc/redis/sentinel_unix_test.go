@@ -25,8 +25,8 @@ sentinel monitor sessions 127.0.0.1 %d 1
 sentinel down-after-milliseconds sessions 500
 sentinel failover-timeout sessions 1000
 `, s.port, s.dir, primary.port), 0o600))
-	s.run(program(t, "redis-server"), "+monitor master", config, "--sentinel")
 	t.Cleanup(s.kill)
+	s.began(s.run(program(t, "redis-server"), "+monitor master", config, "--sentinel"))
 	return s
 }
 
