@@ -28,7 +28,6 @@ type site struct {
 	shared store.Store
 	enter  chan string   // a slow handler says that it has loaded the session
 	goOn   chan struct{} // and waits for this
-	wrap   func(http.Handler) http.Handler
 }
 
 // newStore makes what sessions are kept in: the embedded store, and the model
