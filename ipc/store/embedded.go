@@ -28,9 +28,10 @@ type Embedded struct {
 
 	patience time.Duration // the constant, but for tests of recovery
 
-	waiting queues
-	closed  atomic.Bool
-	close   func() error
+	waiting   queues
+	reapAfter atomic.Int64 // when a full store looks for locks of the dead again (room.go)
+	closed    atomic.Bool
+	close     func() error
 }
 
 // newEmbedded looks at a segment through its header, which other processes can

@@ -116,6 +116,25 @@ func (e *Embedded) amend(sh int, c *change, at place, st *stored) error {
 	return nil
 }
 
+// abandoned says that nobody alive holds a lock, or any place of a semaphore.
+// Preconditions: the lock of its shard is held.
+func (e *Embedded) abandoned(b uint64, st *stored) bool {
+	value, ok := e.content(b, st, nil)
+	if !ok {
+		return false
+	}
+	if st.kind == kindLock {
+		return len(value) == 8 && !e.alive(binary.LittleEndian.Uint64(value))
+	}
+	now := e.now()
+	for ; len(value) >= placeSize; value = value[placeSize:] {
+		if p := placeOf(value); (p.until == 0 || p.until > now) && e.alive(p.id) {
+			return false
+		}
+	}
+	return true
+}
+
 // tryTake takes a lock or a place, or returns errHeld.
 func (e *Embedded) tryTake(name string, places int, ttl time.Duration) (Token, error) {
 	t := Token{Name: name, Places: places}

@@ -7,6 +7,7 @@ const (
 	sweepStep = 256 // buckets that a sweep looks at
 	evictStep = 32  // entries that an eviction removes
 	sample    = 8   // entries of which the one least recently used goes
+	reapEvery = 1e9 // nanoseconds until a store that refuses looks for locks of the dead again, when it found none
 )
 
 // search looks for free blocks for one shard, in the others too. No lock is
@@ -33,7 +34,8 @@ func (r *search) lock(sh int) bool {
 
 // makeRoom finds blocks: expired entries go first, here and elsewhere, then
 // others give what they have free, then, if the store may, entries go that were
-// not used for the longest time. False: there is nothing to be had.
+// not used for the longest time, and in any case locks that dead processes
+// held. False: there is nothing to be had.
 func (r *search) makeRoom() bool {
 	if r.sweepAll(r.sh) || r.gather() > 0 {
 		return true
@@ -46,7 +48,12 @@ func (r *search) makeRoom() bool {
 	}
 	if r.e.full != EvictLRU {
 		r.collectAll()
-		return r.gather() > 0
+		if r.gather() > 0 {
+			return true
+		}
+		if r.e.now() < r.e.reapAfter.Load() {
+			return false
+		}
 	}
 	if r.evict(r.sh) > 0 {
 		return true
@@ -56,6 +63,7 @@ func (r *search) makeRoom() bool {
 			return r.gather() > 0
 		}
 	}
+	r.e.reapAfter.Store(r.e.now() + reapEvery)
 	return false
 }
 
@@ -162,26 +170,31 @@ func (e *Embedded) cut(sh, link int) {
 }
 
 // evict removes entries of a shard until enough blocks are free, and gives how
-// many it removed. Locks and semaphores stay.
+// many it removed. Locks and semaphores of the living stay.
 func (r *search) evict(sh int) (removed int) {
-	if !r.lock(sh) {
+	e := r.e
+	if e.full != EvictLRU && e.m.get(shard(sh)+sNamed) == 0 || !r.lock(sh) {
 		return 0
 	}
-	e := r.e
 	defer e.unlock(sh)
 	for removed < evictStep && e.available(sh) < r.need {
 		at, st, ok := e.leastUsed(sh)
 		if !ok || e.unlink(sh, at, &st) != nil {
 			break
 		}
-		e.count(cEvicted)
+		if st.kind == kindValue {
+			e.count(cEvicted)
+		} else {
+			e.count(cExpired)
+		}
 		removed++
 	}
 	return removed
 }
 
 // leastUsed gives the one of the next few entries that was not used for the
-// longest time.
+// longest time. A lock that nobody alive holds counts as never used; values may
+// go only where the store evicts.
 func (e *Embedded) leastUsed(sh int) (oldest place, of stored, found bool) {
 	s := shard(sh)
 	hand := int(e.m.get(s+sEvictHand) % uint64(e.g.buckets))
@@ -203,9 +216,13 @@ func (e *Embedded) leastUsed(sh int) (oldest place, of stored, found bool) {
 				break
 			}
 			head := e.g.block(b)
-			if st.kind == kindValue {
+			used, may := e.m.get(head+bUsed), e.full == EvictLRU
+			if st.kind != kindValue {
+				used, may = 0, e.abandoned(b, &st)
+			}
+			if may {
 				seen++
-				if used := e.m.get(head + bUsed); used < least {
+				if used < least {
 					least, oldest, of, found = used, place{link, b, e.m.get(head + bChain)}, st, true
 				}
 			}

@@ -132,6 +132,48 @@ func TestBlocksInAnInboxAreNoFullStore(t *testing.T) {
 	}
 }
 
+// Names that are never used again would fill the store with locks of the dead.
+func TestLocksOfTheDeadMakeRoom(t *testing.T) {
+	for _, full := range []FullPolicy{EvictLRU, RefuseFull} {
+		e, ctx := of(t, 2, MinSize, full), context.Background()
+		mine, err := e.Lock(ctx, "mine", 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		place, err := e.Acquire(ctx, "place", 2, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.alive = func(id uint64) bool { return id == 1 }
+		e.identify(2) // who will have died
+		for i := 0; err == nil; i++ {
+			if i%2 == 0 {
+				_, err = e.Lock(ctx, fmt.Sprint("lock", i), 0)
+			} else {
+				_, err = e.Acquire(ctx, fmt.Sprint("place", i), 1+i%3, 0)
+			}
+			if e.m.get(e.stripe+cExpired) > 100 {
+				break
+			}
+		}
+		if err != nil {
+			t.Errorf("%d: %v", full, err)
+		}
+		e.identify(1)
+		for i := range 500 {
+			if _, err := e.Set(ctx, fmt.Sprint("key", i), nil, Write{}); err != nil {
+				t.Fatalf("%d: %v", full, err)
+			}
+		}
+		for _, token := range []Token{mine, place} {
+			if err := e.Unlock(ctx, token); err != nil {
+				t.Errorf("%d: of the living: %v", full, err)
+			}
+		}
+		inOrder(t, e)
+	}
+}
+
 // A shard whose holder lives and does not let go is no full store.
 func TestBusyShardIsNotAFullStore(t *testing.T) {
 	e := of(t, 2, MinSize, RefuseFull)
