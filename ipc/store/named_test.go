@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -28,7 +29,7 @@ func TestLockAndSemaphoreOfOneNameDoNotWaitForEachOther(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Fatal("nobody waits")
 		}
-		time.Sleep(time.Millisecond)
+		runtime.Gosched()
 	}
 	if err := e.Unlock(ctx, place); err != nil {
 		t.Fatal(err)
