@@ -29,7 +29,7 @@ func (t table) CommitCtx(ctx context.Context, token string, value []byte, expiry
 			return fmt.Errorf("commit session: token of %d bytes (want %d)", len(token), tokenSize)
 		}
 	} else if bytes.Equal(value, v.base) {
-		return nil
+		return v.endMerged(lasting(ctx, v))
 	}
 	v.moved = v.moved || !v.m.sameDeadline(v.base, value)
 	save := v.commit
@@ -39,7 +39,7 @@ func (t table) CommitCtx(ctx context.Context, token string, value []byte, expiry
 	if err := save(lasting(ctx, v), key, value, expiry); err != nil {
 		return fmt.Errorf("commit session: %w", err)
 	}
-	return nil
+	return v.endMerged(lasting(ctx, v))
 }
 
 func (v *visit) commit(ctx context.Context, key string, value []byte, deadline time.Time) error {

@@ -34,6 +34,26 @@ func (m *Manager) RenewToken(ctx context.Context) error {
 	return nil
 }
 
+// mergeKey marks the context of a Delete that MergeSession makes.
+type mergeKey struct{}
+
+// MergeSession takes over what the session of another token has, key by key,
+// and ends that one once this one is saved.
+func (m *Manager) MergeSession(ctx context.Context, token string) error {
+	return m.SessionManager.MergeSession(context.WithValue(ctx, mergeKey{}, true), token)
+}
+
+// endMerged ends the sessions that went into this one.
+func (v *visit) endMerged(ctx context.Context) error {
+	for len(v.merged) > 0 {
+		if _, err := v.m.shared.Delete(ctx, v.merged[0], 0); err != nil {
+			return fmt.Errorf("end merged session: %w", err)
+		}
+		v.merged = v.merged[1:]
+	}
+	return nil
+}
+
 // leave gives the token up: from here on the visit has nothing in the store but
 // what the commit is to replace. ErrGone: it had ended, and does not come back.
 func (v *visit) leave(ctx context.Context) error {

@@ -147,6 +147,22 @@ func TestAfterARenewalTheOldTokenIsDead(t *testing.T) {
 	}
 }
 
+func TestMergeThatIsNotSavedLeavesBothSessions(t *testing.T) {
+	shared := newStore()
+	m := session.New(shared)
+	before := begin(t, m, map[string]any{"cart": 1})
+	full := session.New(fullStore{shared})
+	answer := do(full, "", func(_ http.ResponseWriter, r *http.Request) {
+		if err := full.MergeSession(r.Context(), before); err != nil {
+			t.Error(err)
+		}
+	})
+	if answer.StatusCode != http.StatusServiceUnavailable || len(answer.Cookies()) != 0 {
+		t.Errorf("%s, %v", answer.Status, answer.Cookies())
+	}
+	oneSession(t, m, before)
+}
+
 func TestSessionsMergedKeepBothAndLeaveOne(t *testing.T) {
 	m := newManager()
 	before := begin(t, m, map[string]any{"cart": 1})

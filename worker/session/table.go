@@ -39,7 +39,7 @@ func (t table) FindCtx(ctx context.Context, token string) (value []byte, found b
 }
 
 // DeleteCtx ends a session, whatever others have written meanwhile. For
-// RenewToken it ends nothing yet: the commit does.
+// RenewToken and MergeSession it ends nothing yet: the commit does.
 func (t table) DeleteCtx(ctx context.Context, token string) error {
 	key, ok := t.m.naming.keyOf(token)
 	if !ok {
@@ -48,6 +48,10 @@ func (t table) DeleteCtx(ctx context.Context, token string) error {
 	v := t.m.visit(ctx)
 	mine := v != nil && (v.key == key || v.renewed == key)
 	renewing := ctx.Value(renewKey{}) != nil
+	if v != nil && !mine && ctx.Value(mergeKey{}) != nil {
+		v.merged = append(v.merged, key)
+		return nil
+	}
 	ctx = lasting(ctx, v)
 	if mine && renewing {
 		if err := v.leave(ctx); err != nil {
@@ -65,6 +69,7 @@ func (t table) DeleteCtx(ctx context.Context, token string) error {
 	}
 	if mine {
 		v.forget()
+		return v.endMerged(ctx)
 	}
 	return nil
 }

@@ -24,8 +24,9 @@ type visit struct {
 	base    []byte // what this request began with, or saved last
 	stored  []byte // what the store has at version; another value than base once others have written
 	left    time.Duration
-	old     string // the key that was given up by RenewToken and is to be ended by the commit; version and stored are its
-	renewed string // the key of the token that RenewToken made last
+	old     string   // the key that was given up by RenewToken and is to be ended by the commit; version and stored are its
+	renewed string   // the key of the token that RenewToken made last
+	merged  []string // the keys of sessions that MergeSession took over, to be ended by the commit
 
 	lock store.Token // of Exclusive; the zero value: none
 
