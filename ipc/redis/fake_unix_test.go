@@ -125,7 +125,6 @@ func TestErrorRepliesHaveTheirMeaning(t *testing.T) {
 		{"-LOADING Redis is loading the dataset in memory", store.ErrUnavailable, true},
 		{"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", store.ErrUnavailable, true},
 		{"-CLUSTERDOWN The cluster is down", store.ErrUnavailable, true},
-		{"-NOAUTH Authentication required.", store.ErrUnavailable, true},
 		{"-BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", store.ErrUnavailable, true},
 		{"-READONLY You can't write against a read only replica.", store.ErrUnavailable, false},
 		{"-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk.", store.ErrUnavailable, false},
@@ -176,6 +175,17 @@ func TestOpenRefusesWhatDoesNotMendItself(t *testing.T) {
 	server.cli("-a", "other", "--no-auth-warning", "client", "kill", "type", "normal")
 	if _, err = s.Set(ctx, "k", nil, store.Write{}); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "WRONGPASS") {
 		t.Errorf("%v", err)
+	}
+}
+
+// The socket of a pool's own store answers, and has no scripts.
+func TestOpenRefusesAServerWithoutScripts(t *testing.T) {
+	for _, reply := range []string{"-ERR unknown command 'evalsha'\r\n", "-ERR this store runs no Lua\r\n"} {
+		s, err := redis.Open(ctx, startFake(t, "", says(reply)))
+		if err == nil || !strings.Contains(err.Error(), "runs no scripts") {
+			t.Errorf("%v", err)
+			_ = s.Close()
+		}
 	}
 }
 

@@ -69,6 +69,7 @@ var answers = []struct {
 var (
 	errForeign    = errors.New("redis: the key holds another type, written by somebody else")
 	errNotCluster = errors.New("redis: the server is no cluster (want redis://)")
+	errNoScripts  = errors.New("redis: the server runs no scripts (want Redis or Valkey; a pool's own socket is for other clients)")
 	errIsCluster  = errors.New("redis: the server is part of a cluster (want redis+cluster://)")
 )
 
@@ -103,7 +104,7 @@ func lasting(err error) bool {
 		answer       client.Error
 	)
 	switch {
-	case errors.Is(err, errNotCluster), errors.Is(err, errIsCluster):
+	case errors.Is(err, errNotCluster), errors.Is(err, errIsCluster), errors.Is(err, errNoScripts):
 		return true
 	case errors.As(err, &verification), errors.As(err, &unknown), errors.As(err, &hostname), errors.As(err, &invalid),
 		errors.As(err, &record):

@@ -89,7 +89,8 @@ type silence struct{}
 
 func (silence) Printf(context.Context, string, ...any) {}
 
-// greet looks who answers.
+// greet looks who answers, and whether it runs scripts: a pool's own socket
+// speaks the protocol and has none.
 func (s *Store) greet(ctx context.Context) error {
 	reply, err := s.do(ctx, "", "info")
 	if err != nil {
@@ -99,7 +100,12 @@ func (s *Store) greet(ctx context.Context) error {
 	if isCluster := strings.Contains(text, "cluster_enabled:1"); isCluster && s.set.mode != cluster {
 		return fmt.Errorf("%w: %s", errIsCluster, s.server)
 	}
-	return nil
+	_, _, err = s.get(ctx, "")
+	var answer client.Error
+	if errors.As(err, &answer) && !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrFull) && !errors.Is(err, errForeign) {
+		return fmt.Errorf("%w: %w", errNoScripts, err)
+	}
+	return err
 }
 
 // do sends one command about a key and gives its answer, nil for Redis' nil.
