@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -12,9 +13,12 @@ import (
 // reserve has the whole segment in memory before anything is written to it. A
 // page that is missing later is a SIGBUS, and one that the memory cgroup does
 // not grant an OOM kill, fallocate(2) included: so the limit is read first.
-// One process does it; the others wait, and take over from one that died.
+// One process does it; the others wait, and take over from one that died. From
+// one that lives and gets nowhere (it is stopped) nothing is taken: whoever has
+// waited for 1.5 s does it too, which does no harm.
 func (e *Embedded) reserve(fd int) error {
 	mine := e.id << 1
+	since, seen := time.Now(), int64(-1)
 	for e.m.get(hReserved) == 0 {
 		holder := e.m.get(hReserver)
 		switch {
@@ -32,6 +36,17 @@ func (e *Embedded) reserve(fd int) error {
 		default:
 			shm.Wait(&e.m[hReserver], holder, patience)
 		}
+		switch got, err := allocated(fd); {
+		case err != nil:
+			return err
+		case got != seen:
+			since, seen = time.Now(), got
+		case time.Since(since) > starved:
+			if err := e.allocate(fd); err != nil {
+				return err
+			}
+			e.m.put(hReserved, 1)
+		}
 	}
 	return nil
 }
@@ -45,12 +60,13 @@ func (e *Embedded) allocate(fd int) error {
 	if err != nil {
 		return fmt.Errorf("reserve memory: %w", err)
 	}
-	// What one that died on the way had from the kernel is in use already.
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return os.NewSyscallError("fstat", err)
+	// What others had from the kernel before they died or were stopped is in
+	// use already.
+	had, err := allocated(fd)
+	if err != nil {
+		return err
 	}
-	if room.known && size > (room.left+st.Blocks*512)/2 {
+	if room.known && size > (room.left+had)/2 {
 		return fmt.Errorf("%w: the store has %s, and the memory cgroup %s leaves %s of %s: want a store of half of that at most",
 			ErrNoMemory, FormatSize(size), room.path, mebi(room.left), mebi(room.limit))
 	}
@@ -68,6 +84,15 @@ func (e *Embedded) allocate(fd int) error {
 		}
 	}
 	return nil
+}
+
+// allocated gives how many bytes of memory a segment has.
+func allocated(fd int) (int64, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return 0, os.NewSyscallError("fstat", err)
+	}
+	return st.Blocks * 512, nil
 }
 
 const allocateStep = 8 << 20
