@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// conn is a Unix socket with plain blocking system calls, one to ask and one
+// conn is a socket with plain blocking system calls, one to ask and one
 // to read the answer: the cheapest client there can be.
 type conn struct {
 	fd  int
@@ -20,13 +21,26 @@ type conn struct {
 }
 
 func connect(path string) (*conn, error) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	return connectTo(unix.AF_UNIX, &unix.SockaddrUnix{Name: path}, path)
+}
+
+// connectTCP is connect for an address of 127.0.0.1.
+func connectTCP(address string) (*conn, error) {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || !at.Addr().Is4() {
+		return nil, fmt.Errorf("connect %q: not an IPv4 address and port", address)
+	}
+	return connectTo(unix.AF_INET, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())}, address)
+}
+
+func connectTo(family int, to unix.Sockaddr, name string) (*conn, error) {
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
+	if err := unix.Connect(fd, to); err != nil {
 		_ = unix.Close(fd)
-		return nil, fmt.Errorf("connect %s: %w", path, err)
+		return nil, fmt.Errorf("connect %s: %w", name, err)
 	}
 	return &conn{fd: fd, in: make([]byte, 4096)}, nil
 }

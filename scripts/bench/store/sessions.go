@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -69,17 +71,21 @@ func (c *config) sessionCost() (broken promises, err error) {
 	if err != nil {
 		return nil, err
 	}
-	socket := filepath.Join(dir, "web")
-	end, err := startServer(socket, prefork, "run", "--control", filepath.Join(dir, "control"), "--log-level", "error",
-		"-l", "unix:"+socket, "-w", "2", "--env", envBackend+"="+web, "--", self)
+	path := filepath.Join(dir, "control")
+	end, err := startServer(path, prefork, "run", "--control", path, "--log-level", "error",
+		"-l", "127.0.0.1:0", "-w", "2", "--env", envBackend+"="+web, "--", self)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, end()) }()
+	address, err := addressOf(prefork, path)
+	if err != nil {
+		return nil, err
+	}
 	rates := map[string][]float64{}
 	for i := range 3*c.rounds + 1 {
 		for _, path := range []string{"/plain", "/session"} {
-			rate, err := load(socket, path, c.round)
+			rate, err := load(address, path, c.round)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", path, err)
 			}
@@ -97,15 +103,29 @@ func (c *config) sessionCost() (broken promises, err error) {
 	return broken, nil
 }
 
+// addressOf gives where a pool listens. A queue holds the clients that come
+// before its workers.
+func addressOf(prefork, control string) (string, error) {
+	out, err := exec.Command(prefork, "status", "--control", control, "--json").Output()
+	if err != nil {
+		return "", fmt.Errorf("prefork status: %w", err)
+	}
+	var status struct{ Listeners []struct{ Address string } }
+	if err := json.Unmarshal(out, &status); err != nil || len(status.Listeners) != 1 {
+		return "", fmt.Errorf("prefork status said %.300q: %w", out, err)
+	}
+	return status.Listeners[0].Address, nil
+}
+
 // load has all clients ask for a while and gives the answers a second.
-func load(socket, path string, d time.Duration) (float64, error) {
+func load(address, path string, d time.Duration) (float64, error) {
 	var wg sync.WaitGroup
 	var total atomic.Int64
 	failed := make([]error, webClients)
 	began := time.Now()
 	for i := range webClients {
 		wg.Go(func() {
-			n, err := visit(socket, path, began.Add(d))
+			n, err := visit(address, path, began.Add(d))
 			total.Add(int64(n))
 			failed[i] = err
 		})
@@ -116,8 +136,8 @@ func load(socket, path string, d time.Duration) (float64, error) {
 
 // visit asks again and again on one connection, with the cookie that the first
 // answer gives.
-func visit(socket, path string, until time.Time) (n int, err error) {
-	c, err := connect(socket)
+func visit(address, path string, until time.Time) (n int, err error) {
+	c, err := connectTCP(address)
 	if err != nil {
 		return 0, err
 	}
