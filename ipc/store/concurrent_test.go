@@ -31,7 +31,8 @@ func TestReadersNeverSeeHalfAValue(t *testing.T) {
 				} else {
 					_, err = g.Set(ctx, key, whole(uint64(k), r.IntN(6000)), store.Write{})
 				}
-				if err != nil && !errors.Is(err, store.ErrFull) {
+				// Busy: a machine that gives a holder no time for 250 ms.
+				if err != nil && !errors.Is(err, store.ErrFull) && !errors.Is(err, store.ErrBusy) {
 					t.Error(err)
 				}
 			}
@@ -44,7 +45,7 @@ func TestReadersNeverSeeHalfAValue(t *testing.T) {
 			for range rounds {
 				k := r.IntN(keys)
 				e, found, err := g.GetInto(ctx, fmt.Sprint("key", k), into)
-				if err != nil {
+				if err != nil && !errors.Is(err, store.ErrBusy) {
 					t.Error(err)
 				}
 				if found && !bytes.Equal(e.Value, whole(uint64(k), len(e.Value)-16)) {

@@ -150,7 +150,12 @@ func operation(e *Embedded, r *rand.Rand, tokens map[string]Token, clock *int64)
 		}
 	case k < 18:
 		what = "release"
-		err = e.Unlock(ctx, tokens[places])
+		if t := tokens[places]; r.IntN(2) == 0 {
+			err = e.Unlock(ctx, t)
+		} else {
+			what = "renew"
+			err = e.Renew(ctx, t, time.Duration(r.IntN(200)))
+		}
 	case k < 19:
 		what = "fenced set"
 		w.If, w.Token = Always, tokens[lock]
