@@ -233,14 +233,19 @@ func TestExpressWorkersShareLogins(t *testing.T) {
 	if err != nil || text != "in" || cookie == "" {
 		t.Fatalf("login: %q, cookie %q, %v\n%s", text, cookie, err, p.Err)
 	}
-	// knownToAll asks until every worker has answered.
-	knownToAll := func(when string) {
+	// knownToAll asks until every worker has answered. The helper's death may
+	// cost a worker the command that was on its way.
+	knownToAll := func(when string, mayFail int) {
 		t.Helper()
 		seen := map[string]bool{}
 		late := time.Now().Add(Patience)
 		workers := PIDs(p.settled(t, 2))
 		for !(seen[fmt.Sprint(workers[0])] && seen[fmt.Sprint(workers[1])]) {
 			pid, text, _, err := ask("/", cookie)
+			if err != nil && mayFail > 0 {
+				mayFail--
+				continue
+			}
 			if err != nil || text != "alice" {
 				t.Fatalf("%s: worker %s says %q, %v\n%s", when, pid, text, err, p.Err)
 			}
@@ -250,20 +255,20 @@ func TestExpressWorkersShareLogins(t *testing.T) {
 			}
 		}
 	}
-	knownToAll("at first")
+	knownToAll("at first", 0)
 	p.Reload(t)
-	knownToAll("after a reload")
+	knownToAll("after a reload", 0)
 	for _, w := range p.settled(t, 2) {
 		if err := syscall.Kill(w.PID, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		p.settled(t, 2, w)
 	}
-	knownToAll("after both workers were killed")
+	knownToAll("after both workers were killed", 0)
 	if err := syscall.Kill(p.helper(t).PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	knownToAll("after the helper was killed")
+	knownToAll("after the helper was killed", 2)
 	if _, text, _, err := ask("/", ""); err != nil || text != "nobody" {
 		t.Errorf("without the cookie: %q, %v", text, err)
 	}
