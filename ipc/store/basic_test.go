@@ -193,3 +193,28 @@ func BenchmarkSet(b *testing.B) {
 		}
 	})
 }
+
+func TestPeekIsNoUse(t *testing.T) {
+	s := private(t, 1<<20, store.EvictLRU)
+	_, err := s.Set(ctx, "key", []byte("value"), store.Write{TTL: time.Hour})
+	must(t, err)
+	e, found, err := s.Peek(ctx, "key")
+	if err != nil || !found || string(e.Value) != "value" || e.TTL <= 0 {
+		t.Errorf("%+v, %v, %v", e, found, err)
+	}
+	if e, found, err := s.Peek(ctx, "none"); err != nil || found || e.Value != nil {
+		t.Errorf("%+v, %v, %v", e, found, err)
+	}
+	if st, err := s.Stats(ctx); err != nil || st.Hits != 0 || st.Misses != 0 {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
+
+func TestKeptTTLOfNothingIsNone(t *testing.T) {
+	s := private(t, 1<<20, store.RefuseFull)
+	_, err := s.Set(ctx, "key", []byte("value"), store.Write{TTL: -1, KeepTTL: true})
+	must(t, err)
+	if e, found, err := s.Get(ctx, "key"); err != nil || !found || e.TTL != 0 {
+		t.Errorf("%+v, %v, %v", e, found, err)
+	}
+}

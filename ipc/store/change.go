@@ -174,11 +174,15 @@ func (e *Embedded) decide(sh int, c *change, at place, st *stored, live bool, no
 		if w.If == IfAbsent && live || w.If == IfPresent && !live || w.If == IfVersion && (!live || st.version != w.Version) {
 			return keep, ErrConflict
 		}
-		c.until = expiry(now, w.TTL)
-		if w.KeepTTL && live {
+		switch {
+		case w.KeepTTL && live:
 			c.until = st.expiry
-		} else if w.TTL < 0 {
+		case w.KeepTTL:
+			c.until = 0
+		case w.TTL < 0:
 			return remove, nil
+		default:
+			c.until = expiry(now, w.TTL)
 		}
 		return put, nil
 	case verbDelete:

@@ -69,7 +69,7 @@ func small(t testing.TB, shards, blocks int, full FullPolicy) *shm.Segment {
 
 // state is what an entry says for comparison.
 func (e *Embedded) state(kind uint8, key string) string {
-	entry, found, err := e.look(e.hashOf(kind, key), kind, []byte(key), nil)
+	entry, found, err := e.look(e.hashOf(kind, key), kind, []byte(key), nil, true)
 	if err != nil {
 		return "error " + err.Error()
 	}

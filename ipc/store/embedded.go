@@ -102,7 +102,7 @@ func (e *Embedded) GetInto(ctx context.Context, key string, into []byte) (Entry,
 	}
 	var buffer [128]byte
 	k := append(buffer[:0], key...)
-	entry, found, err := e.look(e.hash(kindValue, k), kindValue, k, into)
+	entry, found, err := e.look(e.hash(kindValue, k), kindValue, k, into, true)
 	if err != nil {
 		return Entry{}, false, fmt.Errorf("get %q: %w", short(key), err)
 	}
@@ -113,6 +113,22 @@ func (e *Embedded) GetInto(ctx context.Context, key string, into []byte) (Entry,
 		entry = Entry{}
 	}
 	return entry, found, nil
+}
+
+// Peek is Get for those who look at the store and do not use it: the entry
+// does not count as used, nor the call as a hit or a miss.
+func (e *Embedded) Peek(ctx context.Context, key string) (Entry, bool, error) {
+	if err := e.enter(ctx, len(key), 0); err != nil {
+		return Entry{}, false, fmt.Errorf("peek %q: %w", short(key), err)
+	}
+	entry, found, err := e.look(e.hashOf(kindValue, key), kindValue, []byte(key), nil, false)
+	if err != nil || !found {
+		entry = Entry{}
+	}
+	if err != nil {
+		err = fmt.Errorf("peek %q: %w", short(key), err)
+	}
+	return entry, found, err
 }
 
 // call is a change and its key, which are used again: what reaches hash/crc32

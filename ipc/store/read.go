@@ -9,8 +9,8 @@ const glances = 8
 // look reads an entry, without a lock when it can: what it copied is one
 // state of the shard when the sequence was even before and is the same after.
 // The words of other entries that it may see meanwhile are checked like
-// anything that another process wrote.
-func (e *Embedded) look(hash uint64, kind uint8, key, into []byte) (Entry, bool, error) {
+// anything that another process wrote. The entry counts as used, if use says so.
+func (e *Embedded) look(hash uint64, kind uint8, key, into []byte, use bool) (Entry, bool, error) {
 	sh := e.g.shardOf(hash)
 	sequence := &e.m[shard(sh)+sSequence]
 	for range glances {
@@ -18,7 +18,7 @@ func (e *Embedded) look(hash uint64, kind uint8, key, into []byte) (Entry, bool,
 		if before&1 != 0 {
 			continue
 		}
-		entry, found, ok := e.glance(sh, hash, kind, key, into)
+		entry, found, ok := e.glance(sh, hash, kind, key, into, use)
 		if sequence.Load() == before {
 			if ok {
 				return entry, found, nil
@@ -33,7 +33,7 @@ func (e *Embedded) look(hash uint64, kind uint8, key, into []byte) (Entry, bool,
 		return Entry{}, false, err
 	}
 	defer e.unlock(sh)
-	entry, found, ok := e.glance(sh, hash, kind, key, into)
+	entry, found, ok := e.glance(sh, hash, kind, key, into, use)
 	if !ok {
 		e.quarantine(sh, hash, kind, key)
 		return Entry{}, false, ErrCorrupt
@@ -42,7 +42,7 @@ func (e *Embedded) look(hash uint64, kind uint8, key, into []byte) (Entry, bool,
 }
 
 // glance copies an entry. Not ok: what it met is no entry.
-func (e *Embedded) glance(sh int, hash uint64, kind uint8, key, into []byte) (entry Entry, found, ok bool) {
+func (e *Embedded) glance(sh int, hash uint64, kind uint8, key, into []byte, use bool) (entry Entry, found, ok bool) {
 	at, err := e.find(sh, hash, kind, key)
 	if err != nil {
 		return Entry{}, false, false
@@ -67,9 +67,10 @@ func (e *Embedded) glance(sh int, hash uint64, kind uint8, key, into []byte) (en
 	entry.Version = st.version
 	// Once a millisecond is enough for an order of use, and leaves the line
 	// to the other readers.
-	used := &e.m[e.g.block(at.block)+bUsed]
-	if now := uint64(e.now()) / 1e6; used.Load() != now {
-		used.Store(now)
+	if used := &e.m[e.g.block(at.block)+bUsed]; use {
+		if now := uint64(e.now()) / 1e6; used.Load() != now {
+			used.Store(now)
+		}
 	}
 	return entry, true, true
 }

@@ -88,8 +88,14 @@ type writer struct {
 func (o *writer) entry(ctx context.Context, s Source, key string, now func() time.Time) (written bool, err error) {
 	var e store.Entry
 	var found bool
+	get := s.Get
+	if p, ok := s.(interface {
+		Peek(ctx context.Context, key string) (store.Entry, bool, error)
+	}); ok {
+		get = p.Peek // the order of use is the users'
+	}
 	err = patiently(ctx, func() (err error) {
-		e, found, err = s.Get(ctx, key)
+		e, found, err = get(ctx, key)
 		return err
 	})
 	switch {
