@@ -28,3 +28,19 @@ func TestStoreIsAsFastAsPromised(t *testing.T) {
 		Figure(t, "store-bench", "\n%s", out)
 	}
 }
+
+// A handler that reads and writes a session has nine tenths of the throughput
+// of the same one without, at least.
+func TestSessionCostsATenthAtMost(t *testing.T) {
+	args := []string{"-prefork", Prefork(t), "-rounds", "2", "-round", "20ms"}
+	if Full() {
+		args = []string{"-prefork", Prefork(t), "-check"}
+	}
+	out, err := exec.Command(Build(t, "./scripts/bench/session", false), args...).CombinedOutput()
+	if err != nil {
+		t.Errorf("%v", err)
+	}
+	if Full() || err != nil {
+		Figure(t, "session-bench", "\n%s", out)
+	}
+}

@@ -12,9 +12,9 @@
 // and memcached write and read with plain blocking system calls: a real client
 // is slower, so the ratios are too small rather than too large.
 //
-// Two parts more need the binary: redis-benchmark is sent to the Redis-protocol
-// socket of a pool and to redis-server, in turns; and requests that read and
-// write a session are compared with the same ones without.
+// One part more needs the binary: redis-benchmark is sent to the Redis-protocol
+// socket of a pool and to redis-server, in turns. What a session costs a request
+// is scripts/bench/session's.
 package main
 
 import (
@@ -29,15 +29,7 @@ import (
 )
 
 func main() {
-	switch os.Getenv(envBackend) {
-	case "":
-	case web:
-		if err := runWeb(); err != nil {
-			fmt.Fprintf(os.Stderr, "store: web worker: %v\n", err)
-			os.Exit(1)
-		}
-		return
-	default:
+	if os.Getenv(envBackend) != "" {
 		fmt.Fprintf(os.Stderr, "store: worker: %v\n", runWorker())
 		os.Exit(1)
 	}

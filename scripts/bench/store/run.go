@@ -66,13 +66,11 @@ func (c *config) run() error {
 		}
 	}
 	if c.requests > 0 {
-		for _, part := range []func() (promises, error){c.protocol, c.sessionCost} {
-			more, err := part()
-			if err != nil {
-				return err
-			}
-			broken = append(broken, more...)
+		more, err := c.protocol()
+		if err != nil {
+			return err
 		}
+		broken = append(broken, more...)
 	}
 	if len(broken) > 0 {
 		return broken
