@@ -76,7 +76,7 @@ func TestAFrontOfADeadMasterIsTakenOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		ln.SetUnlinkOnClose(false)
-		defer ln.Close()
+		defer func() { _ = ln.Close() }()
 	}
 	for _, other := range []string{".storey", ".store-x"} {
 		if err := os.WriteFile(control+other, nil, 0o600); err != nil {

@@ -12,7 +12,7 @@ func TestCloseWaitsForAnOperationThatIsUnderWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer g.Close()
+	defer func() { _ = g.Close() }()
 	var views [2]*Embedded
 	for i := range views {
 		if views[i], err = Open(g.FD(), Options{ID: g.DrawID()}); err != nil {
@@ -20,7 +20,7 @@ func TestCloseWaitsForAnOperationThatIsUnderWay(t *testing.T) {
 		}
 	}
 	e, other := views[0], views[1]
-	defer other.Close()
+	defer func() { _ = other.Close() }()
 	if err := e.lock(0); err != nil {
 		t.Fatal(err)
 	}

@@ -14,12 +14,12 @@ func TestStoppedReserverKeepsNobodyOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer g.Close()
+	defer func() { _ = g.Close() }()
 	own, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", g.FD()), unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(own)
+	defer func() { _ = unix.Close(own) }()
 	stopped := g.DrawID()
 	if err := claim(own, stopped); err != nil {
 		t.Fatal(err)
@@ -29,7 +29,7 @@ func TestStoppedReserverKeepsNobodyOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.Close()
+	defer func() { _ = e.Close() }()
 	if had, err := allocated(g.FD()); err != nil || had < MinSize {
 		t.Errorf("%d bytes of %d are there, %v", had, MinSize, err)
 	}

@@ -130,7 +130,7 @@ func started(t testing.TB, g *store.Segment, role, name string) (cmd *exec.Cmd, 
 	fd, err := unix.FcntlInt(uintptr(g.FD()), unix.F_DUPFD_CLOEXEC, 0)
 	must(t, err)
 	file := os.NewFile(uintptr(fd), "store")
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	cmd = exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "STORE_TEST_ROLE="+role, "STORE_TEST_NAME="+name)
 	cmd.ExtraFiles = []*os.File{file}
@@ -177,7 +177,7 @@ func TestIDsAreNeverGivenTwice(t *testing.T) {
 	}
 	s, err := store.Open(g.FD(), store.Options{ID: g.DrawID()})
 	must(t, err)
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	if _, err := store.Open(g.FD(), store.Options{ID: 0}); err != nil {
 		t.Error(err)
 	}

@@ -129,7 +129,11 @@ func TestFlipsInTheStoreCrashNobody(t *testing.T) {
 type scratches struct{ done, failed, reloads, busyKills, slow int }
 
 func scratch(t *testing.T, flips int, seed uint64) (sum scratches) {
-	const workers, batch = 3, 10
+	const workers = 3
+	batch := 10 // flips between two looks at the status
+	if Full() {
+		batch = 1
+	}
 	l, path := newStoreLedger(t)
 	p := Start(t, Options{
 		Flags:   []string{"-w", strconv.Itoa(workers), "--store", "4MiB", "--drain-timeout", "3s"},

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"strconv"
 
@@ -21,31 +20,16 @@ type conn struct {
 }
 
 func connect(path string) (*conn, error) {
-	return connectTo(unix.AF_UNIX, &unix.SockaddrUnix{Name: path}, path)
-}
-
-// connectTCP is connect for an address of 127.0.0.1.
-func connectTCP(address string) (*conn, error) {
-	at, err := netip.ParseAddrPort(address)
-	if err != nil || !at.Addr().Is4() {
-		return nil, fmt.Errorf("connect %q: not an IPv4 address and port", address)
-	}
-	return connectTo(unix.AF_INET, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())}, address)
-}
-
-func connectTo(family int, to unix.Sockaddr, name string) (*conn, error) {
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	if err := unix.Connect(fd, to); err != nil {
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
 		_ = unix.Close(fd)
-		return nil, fmt.Errorf("connect %s: %w", name, err)
+		return nil, fmt.Errorf("connect %s: %w", path, err)
 	}
 	return &conn{fd: fd, in: make([]byte, 4096)}, nil
 }
-
-func (c *conn) end() error { return os.NewSyscallError("close", unix.Close(c.fd)) }
 
 // ask sends what out has, and forgets what was read before.
 func (c *conn) ask() error {
