@@ -24,6 +24,7 @@ var runtimeCalls = map[string]bool{
 
 // An idle pool costs nothing: the master makes next to no system call.
 func TestIdleMasterMakesNoCalls(t *testing.T) {
+	t.Parallel() // it waits most of its time, and disturbs nobody
 	needPrograms(t, "strace")
 	window, most := 8*time.Second, 4
 	if Full() {

@@ -80,6 +80,7 @@ func askHTTP(conn net.Conn) (int, error) {
 // The pools go through each step side by side: most of it is waiting for
 // workers that say nothing to be taken as ready and to settle.
 func TestProgramsRunUnmodified(t *testing.T) {
+	t.Parallel() // it waits most of its time, and disturbs nobody
 	needPrograms(t, python, "node", "gunicorn", "php-cgi")
 	programs := foreigners(t)
 	pools := make([]*Pool, len(programs))

@@ -39,9 +39,14 @@ var _ = Role("heavy", func(args []string) {
 		out.Header().Set("Connection", "close")
 		_, _ = out.Write(strconv.AppendInt(nil, int64(os.Getpid()), 10)) // a client that has gone is no matter
 	})}
-	go func() { _ = srv.Serve(ln) }()
+	served := make(chan struct{})
+	go func() {
+		_ = srv.Serve(ln)
+		close(served)
+	}()
 	<-stop
 	_ = ln.Close() // the other workers accept on
+	<-served       // what was accepted last is known to Shutdown, which else may not see it
 	_ = srv.Shutdown(context.Background())
 })
 
