@@ -203,6 +203,7 @@ func TestProgramBehindExecutingShellLosesNothing(t *testing.T) {
 // A shell that stays dies of the stop signal and takes its program with it:
 // that is said at the start, and again when it has happened.
 func TestProgramBehindStayingShellIsWarnedAbout(t *testing.T) {
+	t.Parallel() // it waits most of its time, and disturbs nobody
 	needPrograms(t, python)
 	p := Start(t, Options{
 		Flags:   []string{"-w", "2", "--settle", "500ms"},

@@ -36,7 +36,6 @@ func cpuOf(t testing.TB, pid int) time.Duration {
 // long, the pool has a second socket that no worker accepts from, with a
 // connection in its queue: the master waits for it for half the drain timeout.
 func TestNoWorkerSpinsOrDiesBehindTheClosedDoor(t *testing.T) {
-	t.Parallel() // it waits most of its time, and disturbs nobody
 	needPrograms(t, python, "node")
 	for _, c := range []struct {
 		name    string

@@ -32,15 +32,12 @@ func TestStoreIsAsFastAsPromised(t *testing.T) {
 // A handler that reads and writes a session has nine tenths of the throughput
 // of the same one without, at least.
 func TestSessionCostsATenthAtMost(t *testing.T) {
-	args := []string{"-prefork", Prefork(t), "-rounds", "2", "-round", "20ms"}
-	if Full() {
-		args = []string{"-prefork", Prefork(t), "-check"}
+	if !Full() {
+		return // that the bench works is seen in its own folder
 	}
-	out, err := exec.Command(Build(t, "./scripts/bench/session", false), args...).CombinedOutput()
+	out, err := exec.Command(Build(t, "./scripts/bench/session", false), "-prefork", Prefork(t), "-check").CombinedOutput()
 	if err != nil {
 		t.Errorf("%v", err)
 	}
-	if Full() || err != nil {
-		Figure(t, "session-bench", "\n%s", out)
-	}
+	Figure(t, "session-bench", "\n%s", out)
 }
