@@ -99,7 +99,6 @@ func TestSmallestQueueServes(t *testing.T) {
 // An address that cannot be had ends the start with its name, the reason and
 // exit code 1; the one that is in use is tried for a while before.
 func TestAddressThatCannotBeHadIsNamed(t *testing.T) {
-	t.Parallel() // it waits most of its time, and disturbs nobody
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -80,7 +80,6 @@ func askHTTP(conn net.Conn) (int, error) {
 // The pools go through each step side by side: most of it is waiting for
 // workers that say nothing to be taken as ready and to settle.
 func TestProgramsRunUnmodified(t *testing.T) {
-	t.Parallel() // it waits most of its time, and disturbs nobody
 	needPrograms(t, python, "node", "gunicorn", "php-cgi")
 	programs := foreigners(t)
 	pools := make([]*Pool, len(programs))
@@ -203,7 +202,6 @@ func TestProgramBehindExecutingShellLosesNothing(t *testing.T) {
 // A shell that stays dies of the stop signal and takes its program with it:
 // that is said at the start, and again when it has happened.
 func TestProgramBehindStayingShellIsWarnedAbout(t *testing.T) {
-	t.Parallel() // it waits most of its time, and disturbs nobody
 	needPrograms(t, python)
 	p := Start(t, Options{
 		Flags:   []string{"-w", "2", "--settle", "500ms"},

@@ -61,7 +61,6 @@ func TestHundredReloadsInASecondAreCoalesced(t *testing.T) {
 
 // The same where a reload takes its time: one runs, one waits, no third.
 func TestReloadsBehindARunningOneBecomeOne(t *testing.T) {
-	t.Parallel() // it waits most of its time, and disturbs nobody
 	p := Start(t, Options{Flags: []string{"-w", "1", "--settle", "1s"}, Command: RoleCommand(t, "web")})
 	var wg sync.WaitGroup
 	results := make([]control.Answer, 20)
@@ -94,7 +93,6 @@ var _ = Role("stays", func([]string) { ignoreStop(); <-make(chan struct{}) })
 // At most four generations drain. The next reload waits for the oldest of
 // them, says so, and shortens no deadline.
 func TestFifthDrainingGenerationIsWaitedFor(t *testing.T) {
-	t.Parallel() // it waits most of its time, and disturbs nobody
 	const drain = 4 * time.Second
 	p := Start(t, Options{
 		Flags:   []string{"-w", "1", "--ready", "alive:0s", "--settle", "0", "--drain-timeout", drain.String()},

@@ -11,8 +11,10 @@ import (
 )
 
 // attempts bounds how often a commit starts again because another one came
-// before it. Each time another one has succeeded.
-const attempts = 64
+// before it. Each time another one has succeeded, so the bound is above what a
+// browser can have open at once many times over: a slow one among eight that
+// wrote without a pause was overtaken 64 times.
+const attempts = 1000
 
 // CommitCtx saves a session: with the version that was loaded, or after it has
 // put this request's changes into what others have saved since. A session that
