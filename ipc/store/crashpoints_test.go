@@ -212,19 +212,8 @@ func TestRecoveryAtEveryStoreGivesBeforeOrAfter(t *testing.T) {
 		copied := shm.Private(magic, len(words)*8)
 		for range 60 {
 			before := e.states()
-			images := [][]uint64{}
-			crashpoint = func(m memory) {
-				if &m[0] != &e.m[0] {
-					return
-				}
-				image := make([]uint64, len(m))
-				for i := range m {
-					image[i] = m[i].Load()
-				}
-				images = append(images, image)
-			}
-			what := operation(e, r, tokens, &clock)
-			crashpoint = func(memory) {}
+			var what string
+			images := e.imagesOf(func() { what = operation(e, r, tokens, &clock) })
 			if strings.Contains(what, ": ") {
 				t.Fatalf("seed %d: %s", seed, what)
 			}
@@ -233,9 +222,7 @@ func TestRecoveryAtEveryStoreGivesBeforeOrAfter(t *testing.T) {
 				before = after // what has expired is gone at once, whether it is removed or not
 			}
 			for i, image := range images {
-				for at, word := range image {
-					memory(copied.Words())[at].Store(word)
-				}
+				restore(copied, image)
 				total++
 				perWhat[what]++
 				deeper := total%10 == 0
@@ -252,7 +239,32 @@ func TestRecoveryAtEveryStoreGivesBeforeOrAfter(t *testing.T) {
 	t.Logf("figure recovery: %d recoveries, %d of recoveries that died: each before or after, all in order; %v", total, nested, perWhat)
 }
 
-// recover takes every lock, as any operation would.
+// imagesOf gives the segment as it is after each store that a run makes.
+func (e *Embedded) imagesOf(run func()) (images [][]uint64) {
+	crashpoint = func(m memory) {
+		if &m[0] != &e.m[0] {
+			return
+		}
+		image := make([]uint64, len(m))
+		for i := range m {
+			image[i] = m[i].Load()
+		}
+		images = append(images, image)
+	}
+	defer func() { crashpoint = func(memory) {} }()
+	run()
+	return images
+}
+
+// restore makes a segment what an image says.
+func restore(s *shm.Segment, image []uint64) {
+	m := memory(s.Words())
+	for at, word := range image {
+		m[at].Store(word)
+	}
+}
+
+// recoverAll takes every lock, as any operation would.
 func (e *Embedded) recoverAll(t testing.TB, where string) {
 	t.Helper()
 	for sh := range e.g.shards {
@@ -313,25 +325,11 @@ func dieRecovering(t testing.TB, s *shm.Segment, buffer []uint64, before, after 
 	t.Helper()
 	o := view(t, s, rescuer, rescuer)
 	o.now = func() int64 { return *clock }
-	var images [][]uint64
-	crashpoint = func(m memory) {
-		if &m[0] != &o.m[0] {
-			return
-		}
-		image := make([]uint64, len(m))
-		for i := range m {
-			image[i] = m[i].Load()
-		}
-		images = append(images, image)
-	}
 	where := fmt.Sprintf("seed %d: %s, store %d", seed, what, at+1)
-	o.recoverAll(t, where)
-	crashpoint = func(memory) {}
+	images := o.imagesOf(func() { o.recoverAll(t, where) })
 	again := shm.Private(magic, len(buffer)*8)
 	for i, image := range images {
-		for w, word := range image {
-			memory(again.Words())[w].Store(word)
-		}
+		restore(again, image)
 		n := view(t, again, nurse, nurse)
 		n.now = o.now
 		verify(t, n, before, after, fmt.Sprintf("%s, recovery's store %d of %d", where, i+1, len(images)))
@@ -384,29 +382,17 @@ func TestRecoveryOfASweepKeepsTheEarliestExpiry(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var images [][]uint64
-	crashpoint = func(m memory) {
-		if &m[0] != &e.m[0] {
-			return
+	images := e.imagesOf(func() {
+		for range 2 * (e.g.buckets/sweepStep + 1) {
+			e.sweep(0, sweepStep)
 		}
-		image := make([]uint64, len(m))
-		for i := range m {
-			image[i] = m[i].Load()
-		}
-		images = append(images, image)
-	}
-	for range 2 * (e.g.buckets/sweepStep + 1) {
-		e.sweep(0, sweepStep)
-	}
-	crashpoint = func(memory) {}
+	})
 	copied := shm.Private(magic, len(e.m)*8)
 	for i, image := range images {
 		if i > 20 && i%50 != 0 && image[shard(0)+sSweepHand] == images[i-1][shard(0)+sSweepHand] && image[shard(0)+sEarliest] == images[i-1][shard(0)+sEarliest] && image[shard(0)+sSweepMin] == images[i-1][shard(0)+sSweepMin] {
 			continue
 		}
-		for at, word := range image {
-			memory(copied.Words())[at].Store(word)
-		}
+		restore(copied, image)
 		o := view(t, copied, rescuer, rescuer)
 		o.now = e.now
 		for range e.g.buckets/sweepStep + 2 {
