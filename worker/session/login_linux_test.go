@@ -1,7 +1,6 @@
 package session_test
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"net/http"
@@ -67,21 +66,7 @@ func TestLoginInOneWorkerIsSeenByAll(t *testing.T) {
 // login.
 func TestDeathOfAWorkerInALoginLeavesTheSession(t *testing.T) {
 	p := newPool(t)
-	cmd := p.command("half login")
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "renewed\n" {
-		t.Errorf("%q, %v", line, err)
-	}
+	cmd, stdin := p.start(t, "half login", "renewed\n")
 	if err := cmd.Process.Kill(); err != nil {
 		t.Error(err)
 	}

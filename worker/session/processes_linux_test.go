@@ -145,9 +145,11 @@ func TestWorkersOfAPoolLoseNoUpdate(t *testing.T) {
 	})
 }
 
-func TestDeathOfAWorkerFreesItsSession(t *testing.T) {
-	p := newPool(t)
-	cmd := p.command("hold")
+// start runs a worker that says something and then waits for the end of its
+// stdin, which the caller closes.
+func (p *pool) start(t *testing.T, role, says string) (*exec.Cmd, io.Closer) {
+	t.Helper()
+	cmd := p.command(role)
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -159,9 +161,15 @@ func TestDeathOfAWorkerFreesItsSession(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "held\n" {
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != says {
 		t.Fatalf("%q, %v", line, err)
 	}
+	return cmd, stdin
+}
+
+func TestDeathOfAWorkerFreesItsSession(t *testing.T) {
+	p := newPool(t)
+	cmd, stdin := p.start(t, "hold", "held\n")
 	p.m.LockWait = 50 * time.Millisecond
 	if err := exclusive(p.m, p.token, add(p.m)); err == nil {
 		t.Error("two workers hold one session")
