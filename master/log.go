@@ -10,8 +10,8 @@ import (
 )
 
 // logEnd writes one line about the end of a worker: what it was, why it
-// ended, and what ended with it.
-func (m *master) logEnd(p *proc, ev pool.Exited) {
+// ended, and what ended with it: processes, and the requests that it served.
+func (m *master) logEnd(p *proc, ev pool.Exited, served string) {
 	args := []any{"slot", p.slot, "gen", p.gen.number, "pid", p.pid, "uptime", short(time.Since(p.since))}
 	if ev.Signal != 0 {
 		args = append(args, "signal", strings.TrimPrefix(unix.SignalName(unix.Signal(ev.Signal)), "SIG"))
@@ -20,6 +20,9 @@ func (m *master) logEnd(p *proc, ev pool.Exited) {
 	}
 	if len(p.leftBehind) > 0 {
 		args = append(args, "killed-behind-it", strings.Join(p.leftBehind, ", "))
+	}
+	if served != "" {
+		args = append(args, "serving", served)
 	}
 	w, told := m.stateOf(p)
 	if told && (ev.Code == 0 || ev.Signal != 0) {

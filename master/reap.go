@@ -67,12 +67,13 @@ func (m *master) ended(p *proc, status unix.WaitStatus) {
 	if status.Signaled() {
 		ev.Code, ev.Signal = 0, int(status.Signal())
 	}
+	served := m.lastServed(p) // while its cell is its own
 	m.release(p)
 	ev.Detail = p.evidence()
 	if p.front != nil {
 		m.logHelperEnd(p, ev)
 	} else {
-		m.logEnd(p, ev)
+		m.logEnd(p, ev, served)
 		m.sweep()
 	}
 	m.step(ev)
