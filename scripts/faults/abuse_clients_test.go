@@ -95,6 +95,7 @@ func TestWorkerWithoutDescriptorsSpinsNot(t *testing.T) {
 	}
 	before := cpuOf(t, victim.PID)
 	mark := p.Err.Len()
+	began := time.Now()
 	r := ask(t, addr, 3*time.Second)
 	for _, c := range held {
 		if err := c.SetDeadline(time.Now().Add(Patience)); err != nil {
@@ -106,10 +107,11 @@ func TestWorkerWithoutDescriptorsSpinsNot(t *testing.T) {
 	}
 	used := cpuOf(t, victim.PID) - before
 	lines := strings.Count(p.Err.String()[mark:], "too many open files")
+	took := time.Since(began)
 	Figure(t, "emfile", "3 s: the worker without descriptors used %v of processor time and wrote %d lines; %d errors in %d requests, longest %v", used, lines, r.Failed, r.Requests, r.All().Max().Round(time.Millisecond))
 	wantClean(t, r)
-	if lines > 5 {
-		t.Errorf("%d lines in about 3 s, want one a second at most", lines)
+	if float64(lines) > took.Seconds()+2 {
+		t.Errorf("%d lines in %v, want one a second at most", lines, took)
 	}
 	if used > 1500*time.Millisecond {
 		t.Errorf("it used %v of processor time", used)
@@ -175,9 +177,13 @@ func TestOverflowOfTheQueueIsCounted(t *testing.T) {
 // At half of the load that the pool can take, no worker has much more of it
 // than the others: those of long connections, which is where it matters.
 func TestHalfLoadIsSpread(t *testing.T) {
+	whole, half := time.Second, 2*time.Second
+	if Full() {
+		whole, half = 5*time.Second, 20*time.Second
+	}
 	p := Start(t, Options{Flags: []string{"-w", "4"}, Command: RoleCommand(t, "named")})
 	addr := p.Addr(t)
-	full, err := load.Run(t.Context(), load.Config{Target: addr, Fresh: 8, Kept: 8}, 2*time.Second)
+	full, err := load.Run(t.Context(), load.Config{Target: addr, Fresh: 8, Kept: 8}, whole)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +194,7 @@ func TestHalfLoadIsSpread(t *testing.T) {
 		{"fresh", load.Config{Target: addr, Fresh: 16, Rate: full.Rate() / 2}},
 		{"kept", load.Config{Target: addr, Kept: 64, Rate: full.Rate() / 2}},
 	} {
-		r, err := load.Run(t.Context(), c.with, 3*time.Second)
+		r, err := load.Run(t.Context(), c.with, half)
 		if err != nil {
 			t.Fatal(err)
 		}

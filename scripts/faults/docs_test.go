@@ -143,7 +143,10 @@ func TestUnderRealSystemdDocumentedCommandsWork(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Run(name, func(t *testing.T) { followPage(t, BootSystemd(t), blocks) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // as the other pages, each in a machine of its own
+			followPage(t, BootSystemd(t), blocks)
+		})
 	}
 }
 

@@ -27,8 +27,7 @@ const looks = 10
 // them has what stays.
 func (p *Pool) weigh(t testing.TB) weight {
 	t.Helper()
-	Eventually(t, "no client of the control socket", func() bool { return clients(t, p.PID) == 0 },
-		func() string { return fmt.Sprintf("descriptors %q", FDs(t, p.PID)) })
+	p.noClient(t)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	var least weight
@@ -45,6 +44,12 @@ func (p *Pool) weigh(t testing.TB) weight {
 		<-tick.C
 	}
 	return least
+}
+
+func (p *Pool) noClient(t testing.TB) {
+	t.Helper()
+	Eventually(t, "no client of the control socket", func() bool { return clients(t, p.PID) == 0 },
+		func() string { return fmt.Sprintf("descriptors %q", FDs(t, p.PID)) })
 }
 
 // clients counts the stream sockets of a process that are Unix and do not
@@ -69,6 +74,20 @@ func clients(t testing.TB, pid int) int {
 		}
 	}
 	return n
+}
+
+// descriptors counts what the master has open while nobody asks it anything;
+// atMost waits until it has no more than that.
+func (p *Pool) descriptors(t testing.TB) int {
+	t.Helper()
+	p.noClient(t)
+	return len(FDs(t, p.PID))
+}
+
+func (p *Pool) atMost(t testing.TB, when string, n int) {
+	t.Helper()
+	Eventually(t, fmt.Sprintf("%s: %d descriptors at most", when, n), func() bool { return len(FDs(t, p.PID)) <= n },
+		func() string { return fmt.Sprintf("descriptors %q", FDs(t, p.PID)) })
 }
 
 func (w weight) String() string {

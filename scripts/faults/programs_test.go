@@ -82,10 +82,14 @@ func askHTTP(conn net.Conn) (int, error) {
 func TestProgramsRunUnmodified(t *testing.T) {
 	needPrograms(t, python, "node", "gunicorn", "php-cgi")
 	programs := foreigners(t)
+	flags := []string{"-w", "2", "--start-timeout", "60s"}
+	if !Full() {
+		flags = append(flags, "--settle", "1s") // twice 2 s less than as it is
+	}
 	pools := make([]*Pool, len(programs))
 	addr := make([]string, len(programs))
 	for i, f := range programs {
-		pools[i] = Start(t, Options{Flags: append([]string{"-w", "2", "--start-timeout", "60s"}, f.flags...), Command: f.command, NoWait: true})
+		pools[i] = Start(t, Options{Flags: slices.Concat(flags, f.flags), Command: f.command, NoWait: true})
 	}
 	serves := func(step string) {
 		t.Helper()

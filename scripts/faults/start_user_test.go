@@ -223,27 +223,34 @@ func TestWorkerHasExactlyItsDescriptors(t *testing.T) {
 	})
 	old := PIDs(p.Status(t).Workers)
 	p.Reload(t)
-	for _, w := range p.Until(t, "the old workers gone", hasReady(2, old...)).Workers {
-		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", w.PID))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var have []string
-		for _, e := range entries {
-			link, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", w.PID, e.Name()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			kind, _, _ := strings.Cut(link, ":")
-			have = append(have, e.Name()+" "+kind)
-		}
-		want := []string{
-			"0 /dev/null", "1 pipe", "2 pipe", "3 socket", "4 socket", "5 socket",
-			"6 pipe", "7 /memfd", "8 /memfd", "9 pipe",
-		}
-		slices.Sort(have)
-		if !slices.Equal(have, want) {
-			t.Errorf("worker %d has %q, want %q", w.PID, have, want)
-		}
+	want := []string{
+		"0 /dev/null", "1 pipe", "2 pipe", "3 socket", "4 socket", "5 socket",
+		"6 pipe", "7 /memfd", "8 /memfd", "9 pipe",
 	}
+	for _, w := range p.Until(t, "the old workers gone", hasReady(2, old...)).Workers {
+		// At first the program's loader opens libraries, for a moment.
+		Eventually(t, fmt.Sprintf("worker %d has %q", w.PID, want), func() bool { return slices.Equal(numberedFDs(t, w.PID), want) },
+			func() string { return fmt.Sprintf("it has %q", numberedFDs(t, w.PID)) })
+	}
+}
+
+// numberedFDs gives the number and the kind of each descriptor of a process.
+func numberedFDs(t testing.TB, pid int) []string {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/fd", pid)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var have []string
+	for _, e := range entries {
+		link, err := os.Readlink(filepath.Join(dir, e.Name()))
+		if err != nil {
+			continue // closed since
+		}
+		kind, _, _ := strings.Cut(link, ":")
+		have = append(have, e.Name()+" "+kind)
+	}
+	slices.Sort(have)
+	return have
 }

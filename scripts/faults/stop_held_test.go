@@ -176,8 +176,9 @@ func TestWorkersThatLeaveInTheDrainDelayAreReplaced(t *testing.T) {
 	if took := time.Since(asked); took > delay {
 		t.Fatalf("the workers needed %v to leave, the delay is %v", took, delay)
 	}
-	// Not until the delay's very end: from then on connects are refused.
-	rest := time.NewTimer(delay - 100*time.Millisecond - time.Since(asked))
+	// Not until the delay's very end: from then on connects are refused, and
+	// the load takes a moment to end.
+	rest := time.NewTimer(delay - 500*time.Millisecond - time.Since(asked))
 	<-rest.C
 	r := s.stop(t)
 	if took := time.Since(asked); took > delay {
