@@ -54,13 +54,14 @@ func TestDocumentedCommandsWork(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("missing: root, for a network of the test's own")
 	}
+	t.Parallel() // pages mostly wait, each in a network of its own
 	for path, blocks := range documents(t, pages.Block.Plain) {
 		name, err := filepath.Rel(moduleRoot(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // pages mostly wait, each in a network of its own
+			t.Parallel()
 			runPage(t, blocks)
 		})
 	}
@@ -138,13 +139,14 @@ func runPage(t *testing.T, blocks []pages.Block) {
 
 // The pages about systemd are followed word by word in a machine.
 func TestUnderRealSystemdDocumentedCommandsWork(t *testing.T) {
+	t.Parallel() // as the other pages, each in a machine of its own
 	for path, blocks := range documents(t, pages.Block.Systemd) {
 		name, err := filepath.Rel(moduleRoot(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Run(name, func(t *testing.T) {
-			t.Parallel() // as the other pages, each in a machine of its own
+			t.Parallel()
 			followPage(t, BootSystemd(t), blocks)
 		})
 	}

@@ -24,6 +24,48 @@ type wrongStart struct {
 	says   string // pattern of the line
 }
 
+func (w wrongStart) start(t *testing.T, command []string) *Pool {
+	t.Helper()
+	lines := w.lines
+	if lines != "" {
+		lines += "command = " + tomlList(t, command...) + "\n"
+	}
+	o := Options{Flags: w.flags, Env: w.env, Config: lines, Listen: w.listen, NoWait: true}
+	if lines == "" {
+		o.Command = command
+	}
+	return Start(t, o)
+}
+
+// refused wants the pool to end with one line about it, and nothing else done;
+// started is there when a worker was.
+func (w wrongStart) refused(t *testing.T, p *Pool, started string) {
+	t.Helper()
+	refusesToStart(t, p, w.code, w.says)
+	text := p.Err.String()
+	var told []string
+	for line := range strings.Lines(text) {
+		if !strings.Contains(line, "hint") && !strings.Contains(line, `"info"`) {
+			told = append(told, line)
+		}
+	}
+	if len(told) != 1 {
+		t.Errorf("%d lines, want 1:\n%s", len(told), text)
+	}
+	if i := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && r < ' ' || r == 0xfffd || r == 0x7f }); i >= 0 {
+		t.Errorf("control characters in %q", text)
+	}
+	if out := p.Out.String(); out != "" {
+		t.Errorf("stdout has %q", out)
+	}
+	if _, err := os.Lstat(started); err == nil {
+		t.Error("a worker was started")
+	}
+	if _, err := os.Lstat(p.Control); err == nil {
+		t.Error("the control socket is left")
+	}
+}
+
 // Whatever is wrong on the command line, in a variable, in the file or with an
 // address gets one line that says what, where and what would be right. No
 // worker was started, no socket is left, and nobody was told of readiness.
@@ -38,6 +80,11 @@ func TestWrongInputStartsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
+	port, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
 	if err := os.WriteFile(sock("file"), []byte("precious"), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -47,6 +94,15 @@ func TestWrongInputStartsNothing(t *testing.T) {
 	started := sock("started")
 	command := []string{"touch", started}
 
+	// A place that is in use is tried for 5 s, meanwhile the others have their turn.
+	busy := []wrongStart{
+		{name: "a live socket in the way", listen: []string{"unix:" + sock("taken")}, code: 1, says: `taken.*(in use|listens)`},
+		{name: "a port in use", listen: []string{port.Addr().String()}, code: 1, says: `listen.*` + regexp.QuoteMeta(port.Addr().String()) + `.*in use`},
+	}
+	busyPools := make([]*Pool, len(busy))
+	for i, w := range busy {
+		busyPools[i] = w.start(t, command)
+	}
 	for _, w := range []wrongStart{
 		{name: "flag", flags: []string{"--wrokers", "2"}, code: 2, says: `unknown flag --wrokers`},
 		{name: "flag of later", flags: []string{"--admin", ":1"}, code: 2, says: `unknown flag --admin`},
@@ -94,43 +150,12 @@ func TestWrongInputStartsNothing(t *testing.T) {
 		// What only the machine can tell is no usage error.
 		{name: "address of another machine", listen: []string{"192.0.2.1:0"}, code: 1, says: `listen.*192\.0\.2\.1:0.*cannot assign requested address`},
 		{name: "no folder", listen: []string{"unix:" + sock("none/a")}, code: 1, says: `none/a.*no such file or directory`},
-		{name: "a live socket in the way", listen: []string{"unix:" + sock("taken")}, code: 1, says: `taken.*(in use|listens)`},
 		{name: "owner of the socket", listen: []string{"unix:" + sock("b") + "?user=no-such-user"}, code: 2, says: `no-such-user`},
 	} {
-		t.Run(w.name, func(t *testing.T) {
-			lines := w.lines
-			if lines != "" {
-				lines += "command = " + tomlList(t, command...) + "\n"
-			}
-			o := Options{Flags: w.flags, Env: w.env, Config: lines, Listen: w.listen, NoWait: true}
-			if lines == "" {
-				o.Command = command
-			}
-			p := Start(t, o)
-			refusesToStart(t, p, w.code, w.says)
-			text := p.Err.String()
-			var told []string
-			for line := range strings.Lines(text) {
-				if !strings.Contains(line, "hint") && !strings.Contains(line, `"info"`) {
-					told = append(told, line)
-				}
-			}
-			if len(told) != 1 {
-				t.Errorf("%d lines, want 1:\n%s", len(told), text)
-			}
-			if i := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && r < ' ' || r == 0xfffd || r == 0x7f }); i >= 0 {
-				t.Errorf("control characters in %q", text)
-			}
-			if out := p.Out.String(); out != "" {
-				t.Errorf("stdout has %q", out)
-			}
-			if _, err := os.Lstat(started); err == nil {
-				t.Error("a worker was started")
-			}
-			if _, err := os.Lstat(p.Control); err == nil {
-				t.Error("the control socket is left")
-			}
-		})
+		t.Run(w.name, func(t *testing.T) { w.refused(t, w.start(t, command), started) })
+	}
+	for i, w := range busy {
+		t.Run(w.name, func(t *testing.T) { w.refused(t, busyPools[i], started) })
 	}
 	left, err := os.ReadDir(dir)
 	if err != nil {

@@ -37,7 +37,7 @@ func TestReloadsOfForeignProgramsUnderLoad(t *testing.T) {
 			p := Start(t, Options{
 				// Not auto: under a load that leaves no processor idle a silent
 				// worker is never at rest, and is taken as ready after 10 s.
-				Flags:   []string{"-w", "4", "--settle", "300ms", "--ready", "alive:1s"},
+				Flags:   []string{"-w", "4", "--settle", "200ms", "--ready", "alive:500ms"},
 				Command: c.command,
 			})
 			s := startStorm(t, p.Addr(t), 4, 4)

@@ -40,6 +40,7 @@ func TestReadmeTourWorks(t *testing.T) {
 		t.Skip("missing: root, for a network of the test's own")
 	}
 	needPrograms(t, "python3", "node", "curl")
+	t.Parallel() // as the pages of docs/
 	dir := tempDir(t)
 	checkout, run := filepath.Join(dir, "prefork"), filepath.Join(dir, "run")
 	if err := os.Mkdir(run, 0o755); err != nil {

@@ -13,11 +13,13 @@ import (
 // reason, and nobody was told that the pool is ready.
 func TestFailedStartExitsWithTheReason(t *testing.T) {
 	needPrograms(t, "gunicorn")
-	for _, w := range wrongCommands(t, tempDir(t)) {
-		t.Run(w.name, func(t *testing.T) {
-			p := Start(t, Options{Config: fmt.Sprintf("workers = 2\n%s\ncommand = %s\n", w.lines, tomlList(t, w.words...)), NoWait: true})
-			refusesToStart(t, p, 3, w.says)
-		})
+	commands := wrongCommands(t, tempDir(t))
+	pools := make([]*Pool, len(commands))
+	for i, w := range commands { // side by side: some fail after a while
+		pools[i] = Start(t, Options{Config: fmt.Sprintf("workers = 2\n%s\ncommand = %s\n", w.lines, tomlList(t, w.words...)), NoWait: true})
+	}
+	for i, w := range commands {
+		t.Run(w.name, func(t *testing.T) { refusesToStart(t, pools[i], 3, w.says) })
 	}
 }
 

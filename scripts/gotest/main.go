@@ -13,13 +13,15 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 )
 
 // event is a line of `go test -json`: `go doc test2json`. A build failure
 // comes as build-output, with an import path and no package.
 type event struct {
+	Time                                      time.Time
 	Action, Package, Test, Output, ImportPath string
-	Elapsed                                   float64 // seconds
+	Elapsed                                   float64 // seconds; without those of parallel subtests
 }
 
 // key names a test, or with an empty Test its package.
@@ -29,6 +31,7 @@ type key struct{ Package, Test string }
 type report struct {
 	out     io.Writer
 	pending map[key][]string // output of what has not ended
+	began   map[key]time.Time
 	skipped []string
 	broken  []string       // failed tests
 	slow    []string       // tests that took slowSeconds or more
@@ -36,8 +39,12 @@ type report struct {
 	failed  bool
 }
 
+func newReport(out io.Writer) *report {
+	return &report{out: out, pending: map[key][]string{}, began: map[key]time.Time{}, count: map[string]int{}}
+}
+
 func main() {
-	r := &report{out: os.Stdout, pending: map[key][]string{}, count: map[string]int{}}
+	r := newReport(os.Stdout)
 	if err := r.read(os.Stdin); err != nil {
 		fmt.Fprintf(os.Stderr, "gotest: error: %v\n", err)
 		os.Exit(1)
@@ -90,6 +97,8 @@ func (r *report) line(line string) {
 	switch e.Action {
 	case "output":
 		r.output(key{e.Package, e.Test}, e.Output)
+	case "run", "cont": // a parallel test begins when it goes on
+		r.began[key{e.Package, e.Test}] = e.Time
 	case "build-output":
 		r.print(e.Output)
 	case "build-fail":
@@ -139,9 +148,19 @@ func (r *report) end(e event) {
 	if e.Test != "" {
 		r.count[e.Action]++
 	}
-	if e.Test != "" && !strings.Contains(e.Test, "/") && e.Elapsed >= slowSeconds {
-		r.slow = append(r.slow, fmt.Sprintf("%5.1f s  %s %s", e.Elapsed, e.Package, e.Test))
+	if took := r.took(e); e.Test != "" && !strings.Contains(e.Test, "/") && took >= slowSeconds {
+		r.slow = append(r.slow, fmt.Sprintf("%5.1f s  %s %s", took, e.Package, e.Test))
 	}
+}
+
+// took is how many seconds a test kept the others waiting, those of its parallel
+// subtests with it.
+func (r *report) took(e event) float64 {
+	began := r.began[key{e.Package, e.Test}]
+	if began.IsZero() || e.Time.IsZero() {
+		return e.Elapsed
+	}
+	return max(e.Elapsed, e.Time.Sub(began).Seconds())
 }
 
 // unfinished shows the tests that ran when their package's process ended: a

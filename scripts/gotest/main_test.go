@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"strings"
 	"testing"
 )
@@ -23,7 +24,7 @@ func TestReportShowsWhatMatters(t *testing.T) {
 go: some message
 `
 	var out strings.Builder
-	r := &report{out: &out, pending: map[key][]string{}, count: map[string]int{}}
+	r := newReport(&out)
 	if err := r.read(strings.NewReader(events)); err != nil {
 		t.Fatal(err)
 	}
@@ -39,6 +40,25 @@ go: some message
 	}
 	if !r.failed || r.count["pass"] != 1 {
 		t.Errorf("failed %v, counts %v", r.failed, r.count)
+	}
+}
+
+// The time that go test gives for a test is without that of its parallel subtests.
+func TestSlowTestIsNamedWithTheTimeOfItsParallelSubtests(t *testing.T) {
+	events := `{"Time":"2026-11-24T12:00:00Z","Action":"run","Package":"p","Test":"TestPages"}
+{"Time":"2026-11-24T12:00:00Z","Action":"run","Package":"p","Test":"TestPages/one"}
+{"Time":"2026-11-24T12:00:01Z","Action":"cont","Package":"p","Test":"TestPages/one"}
+{"Time":"2026-11-24T12:00:31Z","Action":"pass","Package":"p","Test":"TestPages/one","Elapsed":30}
+{"Time":"2026-11-24T12:00:31Z","Action":"pass","Package":"p","Test":"TestPages","Elapsed":0.1}
+{"Time":"2026-11-24T12:00:31Z","Action":"run","Package":"p","Test":"TestQuick"}
+{"Time":"2026-11-24T12:00:32Z","Action":"pass","Package":"p","Test":"TestQuick","Elapsed":1}
+`
+	r := newReport(io.Discard)
+	if err := r.read(strings.NewReader(events)); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.slow) != 1 || r.slow[0] != " 31.0 s  p TestPages" {
+		t.Errorf("slow: %q", r.slow)
 	}
 }
 
