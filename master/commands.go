@@ -28,7 +28,7 @@ func (m *master) do(c pool.Command) pool.Event {
 	case pool.Measure:
 		return m.measure(c)
 	case pool.Load:
-		return m.load(c.Generation)
+		m.load(c.Generation)
 	case pool.Commit:
 		m.commit()
 	case pool.Verdict:

@@ -35,21 +35,10 @@ func (c *Config) core() pool.Config {
 	}
 }
 
-// prepare makes a generation: ids looked up, new sockets bound, options of
-// the kept ones set anew. An error undoes all of it.
-func (m *master) prepare(number int, cfg Config) (*generation, error) {
-	id, key, err := lookIdentity(cfg.User, cfg.Group)
-	if err != nil {
-		return nil, cfg.at(key, err)
-	}
-	want := make([]sockets.Addr, 0, len(cfg.Listen))
-	for _, text := range cfg.Listen {
-		a, err := sockets.Parse(text)
-		if err != nil {
-			return nil, cfg.at("listen", err)
-		}
-		want = append(want, a)
-	}
+// prepare makes a generation: new sockets bound, options of the kept ones set
+// anew. An error undoes all of it.
+func (m *master) prepare(number int, w wanted) (*generation, error) {
+	want, cfg := w.addrs, w.cfg
 	if len(want) == 0 && !slices.ContainsFunc(m.sockets, func(s *sockets.Socket) bool { return s.Adopted }) {
 		a, err := sockets.Parse(DefaultListen)
 		if err != nil {
@@ -61,7 +50,7 @@ func (m *master) prepare(number int, cfg Config) (*generation, error) {
 	if err != nil {
 		return nil, cfg.at("listen", err)
 	}
-	front, err := m.frontFor(id, cfg)
+	front, err := m.frontFor(w.ids, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +58,7 @@ func (m *master) prepare(number int, cfg Config) (*generation, error) {
 		m.dropFronts()
 		return nil, cfg.at("listen", err)
 	}
-	g := &generation{number: number, cfg: cfg, places: plan.Set, ids: id, front: front}
+	g := &generation{number: number, cfg: cfg, places: plan.Set, ids: w.ids, front: front}
 	g.base = g.environment(m.env)
 	return g, nil
 }

@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"prefork/sockets"
 )
 
 // identity is whom the workers run as.
@@ -110,6 +112,32 @@ func lookUser(name string) (identity, error) {
 		}
 	}
 	return id, nil
+}
+
+// numberOwners writes the numbers of who is to own the path of a socket in the
+// place of their names.
+func numberOwners(a *sockets.Addr) error {
+	text := a.String()
+	if name := a.Options.User; name != "" && !isID(name) {
+		u, err := lookUser(name)
+		if err != nil {
+			return fmt.Errorf("listen %s: %w", text, err)
+		}
+		a.Options.User = strconv.Itoa(u.uid)
+	}
+	if name := a.Options.Group; name != "" && !isID(name) {
+		gid, err := lookGroup(name)
+		if err != nil {
+			return fmt.Errorf("listen %s: %w", text, err)
+		}
+		a.Options.Group = strconv.Itoa(gid)
+	}
+	return nil
+}
+
+func isID(text string) bool {
+	_, ok := idNumber(text)
+	return ok
 }
 
 func lookGroup(name string) (int, error) {

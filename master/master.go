@@ -65,7 +65,7 @@ func Run(o Options) int {
 }
 
 // master is the state of a run. It belongs to the goroutine that is in Run,
-// but for out, inbox, poll and calls, which say themselves who may use them.
+// but for out, inbox, poll, calls and readings, which say themselves who may use them.
 type master struct {
 	opt   Options
 	log   hclog.Logger
@@ -85,11 +85,12 @@ type master struct {
 	also    []pool.Event      // what came of carrying out a command, beside its answer
 	sockets []*sockets.Socket // open ones, of all generations
 
-	sig    signals
-	inbox  *inbox
-	poll   *poller
-	calls  chan *call
-	server *server
+	sig      signals
+	inbox    *inbox
+	poll     *poller
+	calls    chan *call
+	readings chan reading // of the reload that reads its configuration
+	server   *server
 
 	board   *scoreboard.Board
 	store   sharedStore
@@ -135,6 +136,8 @@ func (m *master) loop() int {
 			m.signalled(s)
 		case c := <-m.calls:
 			m.answer(c)
+		case r := <-m.readings:
+			m.step(m.read(r))
 		case <-timer.C:
 			m.step(pool.Tick{})
 		}

@@ -8,6 +8,7 @@ import (
 
 	"prefork/master/control"
 	"prefork/master/internal/pool"
+	"prefork/sockets"
 )
 
 // reload asks for one; c, when it is not nil, gets the verdict.
@@ -21,29 +22,84 @@ func (m *master) reload(c *call) {
 	m.step(pool.ReloadAsked{})
 }
 
-// load reads and checks the next configuration and binds its sockets. Who
-// asked until now gets this reload's verdict.
-func (m *master) load(number int) pool.Event {
+// wanted is a configuration with the answers to all that may be long in
+// coming: users and groups are asked for on another machine where
+// nsswitch.conf(5) says so. (Without cgo os/user reads two files; a build with
+// it is a build like any other, and the config file may be slow by itself.)
+type wanted struct {
+	cfg   Config
+	ids   identity
+	addrs []sockets.Addr // owners of paths as numbers, so that no later step looks a name up
+}
+
+// look finds out what a configuration wants. It may block.
+func look(cfg Config) (wanted, error) {
+	id, key, err := lookIdentity(cfg.User, cfg.Group)
+	if err != nil {
+		return wanted{}, cfg.at(key, err)
+	}
+	w := wanted{cfg: cfg, ids: id, addrs: make([]sockets.Addr, 0, len(cfg.Listen))}
+	for _, text := range cfg.Listen {
+		a, err := sockets.Parse(text)
+		if err == nil {
+			err = numberOwners(&a)
+		}
+		if err != nil {
+			return wanted{}, cfg.at("listen", err)
+		}
+		w.addrs = append(w.addrs, a)
+	}
+	return w, nil
+}
+
+// reading is how a reload's look at its configuration went.
+type reading struct {
+	number int
+	next   wanted
+	err    error
+}
+
+// load begins to read and check the next configuration, in a goroutine of its
+// own: the loop waits for no file and no other machine. The core asks for one
+// at a time, so that there is always room for the answer, whether or not
+// anybody still wants it. Who asked until now gets this reload's verdict.
+func (m *master) load(number int) {
 	m.reloading, m.waiting = append(m.reloading, m.waiting...), nil
 	m.reloadAt = time.Now()
 	m.up.reloading()
-	next := m.cfg
-	if m.opt.Load != nil {
-		var err error
-		if next, err = m.opt.Load(); err != nil {
-			return pool.LoadFailed{Reason: oneLine(err)}
+	running, read, answer := m.cfg, m.opt.Load, m.readings
+	go func() {
+		r := reading{number: number}
+		next := running
+		if read != nil {
+			next, r.err = read()
 		}
+		if r.err == nil {
+			r.err = running.Unchangeable(next)
+		}
+		if r.err == nil {
+			r.next, r.err = look(next)
+		}
+		answer <- r
+	}()
+}
+
+// read takes a configuration that has been read, and binds its sockets.
+func (m *master) read(r reading) pool.Event {
+	if !m.pool.Loading() {
+		return nil // a stop came first
 	}
-	if err := m.cfg.Unchangeable(next); err != nil {
-		return pool.LoadFailed{Reason: oneLine(err)}
+	if r.err != nil {
+		return pool.LoadFailed{Reason: oneLine(r.err)}
 	}
-	g, err := m.prepare(number, next)
+	g, err := m.prepare(r.number, r.next)
 	if err != nil {
 		return pool.LoadFailed{Reason: oneLine(err)}
 	}
-	m.gens[number], m.trial = g, g
-	m.log.Info("reloading", "gen", number, "workers", next.Workers)
-	progress(m.reloading, fmt.Sprintf("generation %d is starting", number))
+	next := g.cfg
+	m.gens[r.number], m.trial = g, g
+	m.log.Info("reloading", "gen", r.number, "workers", next.Workers)
+	progress(m.reloading, fmt.Sprintf("generation %d is starting", r.number))
 	return pool.Loaded{
 		Config:         next.core(),
 		WorkersChanged: next.WorkersText != m.cfg.WorkersText,
@@ -56,10 +112,10 @@ func (m *master) load(number int) pool.Event {
 // not return before the unit is active again.
 func (m *master) verdict(v pool.Verdict) {
 	callers := m.reloading
-	if v.Generation == 0 { // one that never began
-		callers, m.waiting = m.waiting, nil
+	m.reloading = nil
+	if v.Generation == 0 { // one that never began, or had not read its configuration
+		callers, m.waiting = append(callers, m.waiting...), nil
 	} else {
-		m.reloading = nil
 		m.last = &control.Reload{
 			Outcome: control.Committed, Generation: v.Generation, Reason: v.Reason,
 			At: time.Now(), Took: time.Since(m.reloadAt).Seconds(),

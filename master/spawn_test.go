@@ -124,7 +124,7 @@ func TestAGroupThatDoesNotExistIsTheGroupsMistake(t *testing.T) {
 	m := &master{log: hclog.NewNullLogger(), cfg: Config{
 		Group: "no-such-group", Where: map[string]string{"group": "/etc/app.toml:3"},
 	}}
-	_, err := m.prepare(1, m.cfg)
+	_, err := look(m.cfg)
 	if m.startCode(err) != ExitConfig || !strings.Contains(err.Error(), "/etc/app.toml:3: group: ") {
 		t.Errorf("%v, exit code %d: want the line of the file, and %d", err, m.startCode(err), ExitConfig)
 	}

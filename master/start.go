@@ -39,7 +39,7 @@ func (m *master) open() (code int, err error) {
 	spareThreads(8)
 	m.procs, m.helpers, m.fresh = map[pool.ID]*proc{}, map[pool.ID]*proc{}, map[pool.ID]*proc{}
 	m.pids, m.gens = map[int]*proc{}, map[int]*generation{}
-	m.inbox, m.calls = newInbox(), make(chan *call)
+	m.inbox, m.calls, m.readings = newInbox(), make(chan *call), make(chan reading, 1)
 	for _, entry := range os.Environ() {
 		if !ownVariable(entry) {
 			m.env = append(m.env, entry)
@@ -63,7 +63,11 @@ func (m *master) open() (code int, err error) {
 	if err := sockets.Unset(); err != nil {
 		return ExitRuntime, err
 	}
-	g, err := m.prepare(1, m.cfg)
+	w, err := look(m.cfg)
+	if err != nil {
+		return m.startCode(err), err
+	}
+	g, err := m.prepare(1, w)
 	if err != nil {
 		return m.startCode(err), err
 	}

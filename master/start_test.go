@@ -21,7 +21,7 @@ func TestAStopWhileAnAddressIsWaitedForIsNoFailure(t *testing.T) {
 	m := &master{log: hclog.NewNullLogger(), cfg: Config{Listen: []string{taken.Addr().String()}}}
 	m.sig.end = make(chan os.Signal, 1)
 	m.sig.end <- unix.SIGTERM
-	_, err = m.prepare(1, m.cfg)
+	_, err = m.prepare(1, seen(t, m.cfg))
 	if !errors.Is(err, errStopped) || m.startCode(err) != ExitStopped {
 		t.Errorf("%v, exit code %d: want %d", err, m.startCode(err), ExitStopped)
 	}
@@ -36,7 +36,16 @@ func TestASocketThatNothingNamesIsTheConfigsMistake(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.sockets = []*sockets.Socket{{FD: -1, Name: "web", Asked: passed, Adopted: true}}
-	if _, err := m.prepare(1, m.cfg); m.startCode(err) != ExitConfig {
+	if _, err := m.prepare(1, seen(t, m.cfg)); m.startCode(err) != ExitConfig {
 		t.Errorf("%v, exit code %d: want %d", err, m.startCode(err), ExitConfig)
 	}
+}
+
+func seen(t *testing.T, cfg Config) wanted {
+	t.Helper()
+	w, err := look(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
 }

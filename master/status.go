@@ -79,7 +79,7 @@ func (m *master) phaseName() string {
 	case pool.PhaseStarting:
 		return "starting"
 	case pool.PhaseRunning:
-		if m.pool.Trial() != 0 {
+		if m.pool.Loading() || m.pool.Trial() != 0 {
 			return "reloading"
 		}
 		return "running"

@@ -197,6 +197,8 @@ func (m *master) message() string {
 		text += fmt.Sprintf(" (config %d)", m.pool.Configured())
 	}
 	switch {
+	case m.pool.Loading():
+		text = "reloading: the configuration is read; " + text
 	case m.pool.Trial() != 0 && m.pool.Settling():
 		text = fmt.Sprintf("reloading: generation %d is ready and settling; %s", m.pool.Trial(), text)
 	case m.pool.Trial() != 0:

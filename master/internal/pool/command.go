@@ -23,8 +23,8 @@ type Kill struct{ ID ID }
 type Measure struct{ IDs []ID }
 
 // Load asks for the next generation's configuration: read, checked, new
-// sockets bound. Answer: Loaded or LoadFailed. Requests that come from now on
-// belong to the next reload.
+// sockets bound. Answer, as late as may be: Loaded or LoadFailed. Requests that
+// come from now on belong to the next reload.
 type Load struct{ Generation int }
 
 // Commit says that a generation is the running one from now on.

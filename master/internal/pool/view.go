@@ -42,6 +42,9 @@ func (s *State) Trial() int {
 	return s.trial.number
 }
 
+// Loading says that the configuration of a reload is being read.
+func (s *State) Loading() bool { return s.loading }
+
 // TakesWork says whether new work is welcome: from the first readiness on
 // (before it has settled) to the lame duck, with at least one ready worker, or
 // one less than a second ago: a respawn is quicker than a load balancer.
