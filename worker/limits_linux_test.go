@@ -198,18 +198,22 @@ func TestDescriptorsLimitConnectionsBeforeAcceptFails(t *testing.T) {
 	}
 }
 
+// The 10 s of Serve itself are waited for in scripts/faults, by hundreds of
+// clients; TestServeBoundsItsClients has the number.
 func TestSlowHeadersAreCut(t *testing.T) {
-	t.Parallel()
 	p := newPool(t)
-	p.spawn(serveRole)
+	p.spawn(hastyRole)
 	c := dial(t, p.addr)
-	send(t, c, "GET /who HTTP/1.1\r\nHost")
 	began := time.Now()
+	send(t, c, "GET /who HTTP/1.1\r\nHost")
+	if err := c.SetReadDeadline(began.Add(long)); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := io.ReadAll(c); err != nil {
 		t.Fatal(err)
 	}
-	if d := time.Since(began); d < 8*time.Second || d > 18*time.Second {
-		t.Errorf("cut after %v, want 10 s", d)
+	if d := time.Since(began); d < hasty-100*time.Millisecond {
+		t.Errorf("cut after %v, want %v", d, hasty)
 	}
 }
 

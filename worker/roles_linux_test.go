@@ -138,6 +138,14 @@ type facts struct {
 	Leaked               []string // descriptors of a program that the worker starts
 }
 
+// hasty is how long the role "hasty" waits for a request's headers.
+const hasty = time.Second
+
+var hastyRole = role("hasty", func() {
+	w := start()
+	end(w.ServeServer(&http.Server{Handler: site(w), ReadHeaderTimeout: hasty}))
+})
+
 var factsRole = role("facts", func() {
 	w := start()
 	f := facts{Slot: w.Slot(), Workers: w.Workers(), Generation: w.Generation(), Procs: runtime.GOMAXPROCS(0)}

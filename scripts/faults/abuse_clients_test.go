@@ -54,6 +54,9 @@ func TestSlowHeadersHoldUpNobody(t *testing.T) {
 	thrown := time.Since(began)
 	after := ask(t, addr, time.Second)
 	Figure(t, "slow-headers", "%d clients: %.0f answers/s before, %.0f with them, %.0f after; the last one thrown out after %v", n, calmRate.Rate(), slowRate.Rate(), after.Rate(), thrown.Round(100*time.Millisecond))
+	if thrown < 8*time.Second {
+		t.Errorf("thrown out after %v, want the 10 s that a client has for its headers", thrown)
+	}
 	if open > 0 {
 		t.Errorf("%d of %d slow clients are still there after %v", open, n, thrown)
 	}
