@@ -207,12 +207,8 @@ func (s *server) getex(_ *client, a [][]byte) {
 	if !ok {
 		return
 	}
-	e, found, ok := s.get(a[1])
+	e, ok := s.present(a[1])
 	if !ok {
-		return
-	}
-	if !found {
-		s.r.null()
 		return
 	}
 	var ttl time.Duration
@@ -223,29 +219,26 @@ func (s *server) getex(_ *client, a [][]byte) {
 	}
 	// When the version is still the same after the touch, nobody wrote in
 	// between, and what was read is what was touched.
-	for found && (o.expiry != nil || o.persist) {
+	for o.expiry != nil || o.persist {
 		if ttl < 0 {
-			if _, err := s.store.Delete(s.ctx, s.key(a[1]), e.Version); err == nil {
-				break
-			} else if !errors.Is(err, store.ErrConflict) {
-				s.failed(err)
+			gone, ok := s.remove(a[1], e.Version)
+			if !ok {
 				return
+			}
+			if gone {
+				break
 			}
 		} else if _, err := s.store.Touch(s.ctx, s.key(a[1]), ttl); err != nil {
 			s.failed(err)
 			return
 		}
 		read := e.Version
-		if e, found, ok = s.get(a[1]); !ok {
+		if e, ok = s.present(a[1]); !ok {
 			return
 		}
-		if found && e.Version == read {
+		if e.Version == read {
 			break
 		}
-	}
-	if !found {
-		s.r.null()
-		return
 	}
 	s.r.bulk(e.Value)
 }

@@ -42,37 +42,47 @@ func (s *server) change(key []byte, f func(e store.Entry, found bool) (value []b
 }
 
 func (s *server) getCommand(_ *client, a [][]byte) {
-	e, found, ok := s.get(a[1])
-	switch {
-	case !ok:
-	case found:
+	if e, ok := s.present(a[1]); ok {
 		s.r.bulk(e.Value)
-	default:
+	}
+}
+
+// present is get for a command that answers null where there is no entry. It
+// answers when it says that there is none to be had.
+func (s *server) present(key []byte) (e store.Entry, ok bool) {
+	e, found, ok := s.get(key)
+	if ok && !found {
 		s.r.null()
 	}
+	return e, ok && found
 }
 
 func (s *server) getdel(_ *client, a [][]byte) {
 	for {
-		e, found, ok := s.get(a[1])
+		e, ok := s.present(a[1])
 		if !ok {
 			return
 		}
-		if !found {
-			s.r.null()
+		gone, ok := s.remove(a[1], e.Version)
+		if !ok {
 			return
 		}
-		_, err := s.store.Delete(s.ctx, s.key(a[1]), e.Version)
-		if errors.Is(err, store.ErrConflict) {
-			continue
-		}
-		if err != nil {
-			s.failed(err)
+		if gone {
+			s.r.bulk(e.Value)
 			return
 		}
-		s.r.bulk(e.Value)
-		return
 	}
+}
+
+// remove deletes an entry in the version that was read. Not gone: somebody
+// wrote in between. It answers when it says that it could not.
+func (s *server) remove(key []byte, version uint64) (gone, ok bool) {
+	_, err := s.store.Delete(s.ctx, s.key(key), version)
+	if err == nil || errors.Is(err, store.ErrConflict) {
+		return err == nil, true
+	}
+	s.failed(err)
+	return false, false
 }
 
 func (s *server) strlen(_ *client, a [][]byte) {
