@@ -25,6 +25,9 @@ type command struct {
 // byName are the commands, and containers their subcommands.
 var byName = map[string]*command{}
 
+// names has them without subcommands.
+var names nameTable
+
 // all are the commands in the order of the table, without subcommands.
 var all []*command
 
@@ -36,6 +39,7 @@ func init() {
 			byName[parent].parts = append(byName[parent].parts, k)
 		} else {
 			all = append(all, k)
+			names.add(k)
 		}
 	}
 }
@@ -53,10 +57,8 @@ func (k *command) has(flag string) bool {
 // find finds the command that the arguments name, and answers when there is
 // none that may run.
 func (s *server) find(c *client, a [][]byte) *command {
-	var buffer [64]byte
-	name := lower(buffer[:0], a[0])
-	k := byName[string(name)]
-	if k == nil || bytes.IndexByte(name, '|') >= 0 {
+	k := names.find(a[0])
+	if k == nil {
 		s.unknown(c, a)
 		return nil
 	}
@@ -65,8 +67,8 @@ func (s *server) find(c *client, a [][]byte) *command {
 		return nil
 	}
 	if k.parts != nil && len(a) > 1 {
-		name = lower(append(name, '|'), a[1])
-		part := byName[string(name)]
+		var buffer [64]byte
+		part := byName[string(lower(append(append(buffer[:0], k.name...), '|'), a[1]))]
 		if part == nil {
 			s.r.error(fmt.Sprintf("ERR unknown subcommand '%s'. Try %s HELP.", cut(a[1], 128), bytes.ToUpper(a[0])))
 			return nil
