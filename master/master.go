@@ -31,6 +31,8 @@ type Options struct {
 	Config Config
 	Load   func() (Config, error) // reads the configuration anew for a reload; nil: it stays
 	Stderr *os.File               // log and the workers' captured stderr; nil: os.Stderr
+	// Signals are those that were taken before; nil: they are taken now.
+	Signals *Signals
 	// Log makes the log of a configuration, written to out, which never
 	// blocks. It is called again when a reload changes how the log looks.
 	Log     func(out io.Writer, c Config) hclog.Logger
@@ -45,9 +47,13 @@ func Run(o Options) int {
 	if o.Stderr == nil {
 		o.Stderr = os.Stderr
 	}
+	if o.Signals == nil {
+		o.Signals = TakeSignals()
+		defer o.Signals.Close()
+	}
 	out := newOutput(o.Stderr)
 	defer out.close()
-	m := &master{opt: o, out: out, start: time.Now(), cfg: o.Config}
+	m := &master{opt: o, out: out, start: time.Now(), cfg: o.Config, sig: o.Signals}
 	m.log = o.Log(out, o.Config)
 	m.warn()
 	if code, err := m.open(); errors.Is(err, errStopped) {
@@ -85,7 +91,7 @@ type master struct {
 	also    []pool.Event      // what came of carrying out a command, beside its answer
 	sockets []*sockets.Socket // open ones, of all generations
 
-	sig      signals
+	sig      *Signals
 	inbox    *inbox
 	poll     *poller
 	calls    chan *call

@@ -9,18 +9,31 @@ import (
 	"prefork/master/internal/pool"
 )
 
-// signals are the ways that signals come in. os/signal drops what does not
+// Signals are the ways that signals come in. os/signal drops what does not
 // fit, so those that must not be lost in a storm of others have channels of
 // their own: SIGCHLD, where one pending is as good as many, and the end.
-type signals struct {
+type Signals struct {
 	child chan os.Signal
 	end   chan os.Signal
 	other chan os.Signal
 }
 
-// handled by the master; every other signal that can be ignored is taken and
-// dropped, so that a stray one does not end the service.
-func (s *signals) open() {
+// TakeSignals takes the signals of a master from now on; Run carries out what
+// has come until then. Until it is called each has its default effect: HUP and
+// TERM end the process. A program that will Run calls it first.
+func TakeSignals() *Signals {
+	var s Signals
+	s.open()
+	return &s
+}
+
+// End gives the signals that ask for the end, for who waits before Run for
+// something else. One that is received there is that one's to carry out.
+func (s *Signals) End() <-chan os.Signal { return s.end }
+
+// open takes those that the master handles, and every other signal that can be
+// ignored, to drop it, so that a stray one does not end the service.
+func (s *Signals) open() {
 	s.child = make(chan os.Signal, 1)
 	s.end = make(chan os.Signal, 16)
 	s.other = make(chan os.Signal, 256)
@@ -30,7 +43,8 @@ func (s *signals) open() {
 		unix.SIGPIPE, unix.SIGIO, unix.SIGVTALRM)
 }
 
-func (s *signals) close() {
+// Close gives the signals back. Run does so with those that it took itself.
+func (s *Signals) Close() {
 	signal.Stop(s.child)
 	signal.Stop(s.end)
 	signal.Stop(s.other)

@@ -34,7 +34,6 @@ const DefaultListen = "127.0.0.1:8080"
 // leaves nothing behind: first the control socket (is there another master?),
 // then the listeners. It gives the exit code of its error.
 func (m *master) open() (code int, err error) {
-	m.sig.open()
 	m.memoryQuiet()
 	spareThreads(8)
 	m.procs, m.helpers, m.fresh = map[pool.ID]*proc{}, map[pool.ID]*proc{}, map[pool.ID]*proc{}
@@ -184,5 +183,4 @@ func (m *master) close() {
 		_ = m.up.sender.Barrier(barrierPatience)
 		_ = m.up.sender.Close()
 	}
-	m.sig.close()
 }

@@ -19,7 +19,7 @@ func TestAStopWhileAnAddressIsWaitedForIsNoFailure(t *testing.T) {
 	}
 	defer taken.Close()
 	m := &master{log: hclog.NewNullLogger(), cfg: Config{Listen: []string{taken.Addr().String()}}}
-	m.sig.end = make(chan os.Signal, 1)
+	m.sig = &Signals{end: make(chan os.Signal, 1)}
 	m.sig.end <- unix.SIGTERM
 	_, err = m.prepare(1, seen(t, m.cfg))
 	if !errors.Is(err, errStopped) || m.startCode(err) != ExitStopped {

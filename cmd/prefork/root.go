@@ -9,6 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"prefork/master"
 )
 
 // program is what the commands share: where they write, and what they were
@@ -16,6 +18,7 @@ import (
 type program struct {
 	environ        []string
 	stdout, stderr *os.File
+	signals        *master.Signals // of a command that starts a pool; nil: not taken yet
 	// exit is the exit code of a command that ended without an error of its
 	// own but did not succeed: run, status --ready.
 	exit int
@@ -24,6 +27,9 @@ type program struct {
 // Main is the whole command line: it gives the exit code.
 func Main(args, environ []string, stdout, stderr *os.File) int {
 	p := &program{environ: environ, stdout: stdout, stderr: stderr}
+	if startsPool(args) {
+		p.takeSignals()
+	}
 	if isHelper(args) {
 		return p.help(args)
 	}
@@ -32,9 +38,12 @@ func Main(args, environ []string, stdout, stderr *os.File) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.Execute(); err != nil {
+		if p.signals != nil {
+			p.signals.Close()
+		}
 		return report(stderr, err)
 	}
-	return p.exit
+	return p.exit // with the signals still taken: one that comes late does not change it
 }
 
 const rootHelp = `prefork runs any program as N worker processes that share the listening

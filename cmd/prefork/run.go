@@ -1,10 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"io"
+	"slices"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"prefork/master"
 )
@@ -49,19 +52,57 @@ func (p *program) runCommand() *cobra.Command {
 	return cmd
 }
 
+// startsPool says, at the first look, that the arguments are those of a command
+// that ends in runPool. One that is missed, with flags before its name, has its
+// signals a moment later.
+func startsPool(args []string) bool {
+	switch first(args) {
+	case "run":
+		return true
+	case "demo":
+		return !slices.Contains(args, demoWorkerArg) // a worker, which has signals of its own
+	}
+	return false
+}
+
+// takeSignals takes the master's signals, once: from then on a HUP or TERM is
+// one to the pool, whether that is there already or not.
+func (p *program) takeSignals() {
+	if p.signals == nil {
+		p.signals = master.TakeSignals()
+	}
+}
+
 // runPool runs the pool that a loader describes, and sets the exit code. The
 // first configuration is made here; the master makes those of its reloads.
 func (p *program) runPool(l *loader) error {
-	c, err := l.load()
-	if err != nil {
-		return err
+	p.takeSignals()
+	type loaded struct {
+		config master.Config
+		err    error
 	}
-	p.exit = master.Run(master.Options{
-		Config:  c,
-		Load:    l.load,
-		Log:     func(out io.Writer, c master.Config) hclog.Logger { return newLog(out, p.stderr, c) },
-		Stderr:  p.stderr,
-		Version: version(),
-	})
-	return nil
+	answer := make(chan loaded, 1)
+	go func() {
+		c, err := l.load()
+		answer <- loaded{c, err}
+	}()
+	select {
+	case s := <-p.signals.End():
+		// What it reads may never come, and there is nothing to stop yet.
+		_, _ = fmt.Fprintf(p.stderr, "prefork: stopped by %s before the pool began\n", unix.SignalName(s.(unix.Signal)))
+		return nil
+	case a := <-answer:
+		if a.err != nil {
+			return a.err
+		}
+		p.exit = master.Run(master.Options{
+			Config:  a.config,
+			Load:    l.load,
+			Log:     func(out io.Writer, c master.Config) hclog.Logger { return newLog(out, p.stderr, c) },
+			Stderr:  p.stderr,
+			Signals: p.signals,
+			Version: version(),
+		})
+		return nil
+	}
 }
