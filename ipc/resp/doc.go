@@ -11,6 +11,11 @@
 // turnOutput bytes of replies. What is left waits until every other client that
 // is ready has had its turn.
 //
+// Of a pipeline up to aheadMost commands are parsed before the first of them
+// runs, and a store that wants to know is told of their keys: it can read what
+// all of them need at once, where one operation after the other waits for
+// memory.
+//
 // # What a client can cost
 //
 // A client that is idle has no buffer. Nothing is allocated for a length that

@@ -97,6 +97,9 @@ func (p *parser) next(b []byte, is *bounds) (complete bool, err error) {
 	return true, nil
 }
 
+// begun says whether a part of a command was looked at.
+func (p *parser) begun() bool { return p.open || p.at > 0 }
+
 // args appends the arguments of a complete command, which are parts of b.
 func (p *parser) args(b []byte, to [][]byte) [][]byte {
 	if p.line {

@@ -33,13 +33,20 @@ var seeds = []string{
 }
 
 // commands parses b, given in pieces that end at the cuts, into the arguments
-// of its commands; err ends them.
+// of its commands; err ends them. What whole takes of it must be the same.
 func commands(b []byte, is *bounds, cuts []int) (all [][]string, err error) {
 	var p parser
 	from := 0
 	for _, end := range append(cuts, len(b)) {
 		for {
+			plain, n := whole(b[from:end], is, nil)
+			if p.begun() {
+				n = 0 // this is not where a command begins
+			}
 			complete, err := p.next(b[from:end], is)
+			if args := p.args(b[from:end], nil); n > 0 && (!complete || n != p.at || fmt.Sprintf("%q", plain) != fmt.Sprintf("%q", args)) {
+				return all, fmt.Errorf("%q: whole takes %d bytes for %q, the parser %v and %d for %q", b[from:end], n, plain, complete, p.at, args)
+			}
 			if err != nil {
 				return all, err
 			}

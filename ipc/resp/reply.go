@@ -1,6 +1,9 @@
 package resp
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // reply collects the answers of one turn. RESP3 has types that RESP2 writes as
 // something else; three says which a client wants.
@@ -43,9 +46,12 @@ func (r *reply) int(n int64) {
 }
 
 func (r *reply) bulk(value []byte) {
-	r.head('$', len(value))
-	r.b = append(r.b, value...)
-	r.b = append(r.b, '\r', '\n')
+	b := slices.Grow(r.b, len(value)+32) // what stands around it is shorter
+	b = append(b, '$')
+	b = strconv.AppendInt(b, int64(len(value)), 10)
+	b = append(b, '\r', '\n')
+	b = append(b, value...)
+	r.b = append(b, '\r', '\n')
 }
 
 func (r *reply) text(value string) {

@@ -13,6 +13,7 @@ type server struct {
 	o       Options
 	store   store.Store
 	into    intoStore // the store, when it reads into the caller's memory
+	warm    warmer    // the store, when it takes hints
 	ctx     context.Context
 	started time.Time
 	scripts scripts
@@ -20,6 +21,7 @@ type server struct {
 	r       reply // of the client whose turn it is
 	value   []byte
 	argv    [][]byte
+	ahead   ahead
 	waited  bool // in this turn, for a process that keeps a part of the store
 	clients map[int64]*client
 	memory  int64 // of the buffers of all clients, and what steps keep
@@ -70,8 +72,9 @@ const (
 
 func newServer(ctx context.Context, s store.Store, o Options) *server {
 	into, _ := s.(intoStore)
+	warm, _ := s.(warmer)
 	return &server{
-		o: o.withDefaults(), store: s, into: into, ctx: context.WithoutCancel(ctx), started: time.Now(),
+		o: o.withDefaults(), store: s, into: into, warm: warm, ctx: context.WithoutCancel(ctx), started: time.Now(),
 		scripts: knownScripts(), clients: map[int64]*client{},
 	}
 }
@@ -123,6 +126,7 @@ func (c *client) fault(reason string) {
 // turn may have. The replies are appended to s.r. It gives how much of b is
 // done with, and whether a complete command may be in what is left.
 func (s *server) execute(c *client, b []byte) (used int, more bool) {
+	defer s.ahead.forget()
 	s.r.three = c.three
 	s.waited = false
 	start := len(s.r.b)
@@ -142,6 +146,16 @@ func (s *server) execute(c *client, b []byte) (used int, more bool) {
 			if c.step != nil {
 				return used, true
 			}
+			continue
+		}
+		args, n := s.ahead.next(&c.is)
+		if n == 0 && !c.p.begun() {
+			s.plan(b[used:], &c.is)
+			args, n = s.ahead.next(&c.is)
+		}
+		if n > 0 {
+			used += n
+			s.one(c, args)
 			continue
 		}
 		complete, err := c.p.next(b[used:], &c.is)
@@ -164,6 +178,7 @@ func (s *server) execute(c *client, b []byte) (used int, more bool) {
 			s.one(c, s.argv)
 		}
 		c.p.again()
+		clear(s.argv)
 		if cap(s.argv) > 1024 {
 			s.argv = nil
 		}
