@@ -40,6 +40,7 @@ const (
 	sampleEvery  = 100 * time.Millisecond
 
 	respawnEvery   = 100 * time.Millisecond // a slot starts at most once in
+	leavingAtOnce  = 4                      // of a slot may leave by their own wish before the pause grows
 	backoffFirst   = 100 * time.Millisecond
 	backoffUnready = 30 * time.Second // cap while it has not been ready
 	backoffUnsure  = 2 * time.Second  // cap while it has not been ready for the settle time

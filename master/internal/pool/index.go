@@ -8,7 +8,7 @@ import (
 // What a Step asks for again and again is kept: the counts by state, and who
 // sits in a seat. A Step in which nobody starts, drains or is missing then
 // costs the same with thousands of workers as with ten, and any other one a
-// pass over them. Only add, move and remove change these.
+// pass over them. Only add, move, leave and remove change these.
 
 // tally counts workers by their state.
 type tally [StateKilling + 1]int
@@ -44,7 +44,17 @@ func (s *State) remove(w *worker) {
 		s.in[w.state]--
 		w.gen.in[w.state]--
 		s.vacate(w)
+		if w.byItself {
+			s.seat(w.gen, w.slot).leaving--
+		}
 	}
+}
+
+// leave notes that a worker goes by its own wish: its seat counts it until it
+// has ended.
+func (s *State) leave(w *worker) {
+	w.byItself = true
+	s.seat(w.gen, w.slot).leaving++
 }
 
 func (s *State) vacate(w *worker) {

@@ -30,6 +30,7 @@ func (s *State) notified(ev Notified) {
 			s.provingFailed(w, "said STOPPING before the generation was accepted")
 			return
 		}
+		s.leave(w)
 		s.drain(w, WhyItself, false)
 	}
 }

@@ -126,11 +126,18 @@ func (s *State) doorDeadline(d *door, timeout time.Duration, at func(time.Durati
 }
 
 // seatDue is when a seat may be filled: after its back-off, and at most once
-// in respawnEvery, for whatever reason it is empty.
+// in respawnEvery, for whatever reason it is empty. A worker that says STOPPING
+// is replaced at once, and may take its time to leave: one that says so again
+// and again and stays would be ten processes a second for as long as the drain
+// timeout is. So the pause doubles with each above a few that are still there.
 func (s *State) seatDue(g *generation, slot int) time.Duration {
 	seat := s.seat(g, slot)
 	if seat.spawned == never {
 		return seat.notBefore
 	}
-	return max(seat.notBefore, seat.spawned+respawnEvery)
+	pause := respawnEvery
+	if over := seat.leaving - leavingAtOnce; over > 0 {
+		pause = backoff(over, backoffUnready)
+	}
+	return max(seat.notBefore, seat.spawned+pause)
 }

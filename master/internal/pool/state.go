@@ -93,6 +93,7 @@ type worker struct {
 	heard     bool // a datagram came
 	saidReady bool
 	goLibrary bool
+	byItself  bool // it drains by its own wish, or has not ended since
 	taken     bool // readiness was concluded from silence
 	quiet     bool // its group used little CPU over the last window
 	samples   []sample
@@ -130,6 +131,7 @@ type seat struct {
 	live      *worker       // the one that counts: starting or ready (I1); nil: none
 	spawned   time.Duration // of the last worker; never: none
 	notBefore time.Duration
+	leaving   int // its workers that said STOPPING and are still there
 	fails     int
 	forGood   bool // stays empty until a reload or scale
 	why       string

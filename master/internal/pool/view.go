@@ -1,6 +1,9 @@
 package pool
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // What people and the caller may know of the state. All are copies.
 
@@ -131,7 +134,7 @@ func (s *State) Worker(id ID) (Worker, bool) {
 // Seat is a slot of the running generation that has no worker.
 type Seat struct {
 	Slot  int
-	Why   string        // how its last worker ended
+	Why   string        // how its last worker ended, or what keeps it empty
 	Until time.Duration // when it is filled, at the earliest; negative: not before a reload or scale
 }
 
@@ -146,11 +149,13 @@ func (s *State) Empty() []Seat {
 			continue
 		}
 		seat := s.seat(s.running, slot)
-		until := s.seatDue(s.running, slot)
+		until, why := s.seatDue(s.running, slot), seat.why
 		if seat.forGood {
 			until = -1
+		} else if seat.leaving > leavingAtOnce {
+			why = fmt.Sprintf("%d of its workers have said STOPPING and are still there", seat.leaving)
 		}
-		list = append(list, Seat{slot, seat.why, until})
+		list = append(list, Seat{slot, why, until})
 	}
 	return list
 }
