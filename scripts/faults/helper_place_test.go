@@ -130,9 +130,9 @@ func TestStoreSocketWithALongPathIsInTheTemporaryFolder(t *testing.T) {
 		t.Fatalf("socket %s", h.Socket)
 	}
 	mustStore(t, h.Socket, "PING")
-	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.Status(t).Workers[0].PID))
-	if err != nil || !strings.Contains(string(env), "\x00PREFORK_STORE=unix://"+h.Socket+"\x00") {
-		t.Errorf("a worker's environment: %v\n%q", err, env)
+	env := environ(t, p.Status(t).Workers[0].PID)
+	if !strings.Contains(env, "\x00PREFORK_STORE=unix://"+h.Socket+"\x00") {
+		t.Errorf("a worker's environment: %q", env)
 	}
 	folder := filepath.Dir(h.Socket)
 	if st, err := os.Stat(folder); err != nil || st.Mode().Perm() != 0o700 {
@@ -178,9 +178,9 @@ func TestStoreURLIsToldToWorkersAlone(t *testing.T) {
 	o.Env = []string{"PREFORK_RUN_STORE=" + url}
 	p := Start(t, o)
 	s := p.Status(t)
-	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", s.Workers[0].PID))
-	if err != nil || !strings.Contains(string(env), "\x00PREFORK_STORE="+url+"\x00") || strings.Contains(string(env), "store:") || strings.Contains(string(env), "PREFORK_RUN_") {
-		t.Errorf("a worker's environment: %v\n%q", err, env)
+	env := environ(t, s.Workers[0].PID)
+	if !strings.Contains(env, "\x00PREFORK_STORE="+url+"\x00") || strings.Contains(env, "store:") || strings.Contains(env, "PREFORK_RUN_") {
+		t.Errorf("a worker's environment: %q", env)
 	}
 	_, table := p.CLI(t, "status")
 	_, text := p.CLI(t, "status", "--json")
@@ -193,9 +193,9 @@ func TestStoreURLIsToldToWorkersAlone(t *testing.T) {
 		t.Errorf("store %+v", s.Store)
 	}
 	none := asleep(t, "--store", "none")
-	env, err = os.ReadFile(fmt.Sprintf("/proc/%d/environ", none.Status(t).Workers[0].PID))
-	if err != nil || strings.Contains(string(env), "PREFORK_STORE=") || strings.Contains(string(env), ",store:") {
-		t.Errorf("--store none: %v\n%q", err, env)
+	env = environ(t, none.Status(t).Workers[0].PID)
+	if strings.Contains(env, "PREFORK_STORE=") || strings.Contains(env, ",store:") {
+		t.Errorf("--store none: %q", env)
 	}
 }
 

@@ -63,6 +63,7 @@ func TestRequestThatKillsIsNamedAndEscaped(t *testing.T) {
 		_, _ = io.Copy(io.Discard, conn) // the end of its worker ends it
 		<-tick.C
 	}
+	Eventually(t, "a line for each death", func() bool { return p.logLines("worker ended by itself") >= times })
 	p.Until(t, "two workers again", hasReady(2))
 	named := 0
 	for line := range strings.Lines(p.Err.String()) {

@@ -40,6 +40,21 @@ func (p *Pool) Processes() []int {
 	return pids
 }
 
+// environ is what a process was started with. In the middle of its exec the
+// kernel has nothing to show (fs/proc/base.c, environ_read).
+func environ(t testing.TB, pid int) string {
+	t.Helper()
+	var text []byte
+	Eventually(t, fmt.Sprintf("process %d is executed", pid), func() bool {
+		var err error
+		if text, err = os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid)); err != nil {
+			t.Fatal(err)
+		}
+		return len(text) > 0
+	})
+	return string(text)
+}
+
 func allPIDs() []int {
 	entries, _ := os.ReadDir("/proc") // readable wherever the tests can run
 	var pids []int

@@ -146,7 +146,8 @@ func (p *Pool) Signal(t testing.TB, sig syscall.Signal) {
 }
 
 // Wait waits for the master's end and gives its exit code; -1 and the signal
-// when one ended it.
+// when one ended it. All that it wrote is in Err then, but for one that was
+// killed: workers that it leaves may still have its stderr.
 func (p *Pool) Wait(t testing.TB) (code int, sig syscall.Signal) {
 	t.Helper()
 	select {
@@ -158,6 +159,7 @@ func (p *Pool) Wait(t testing.TB) (code int, sig syscall.Signal) {
 	if ws.Signaled() {
 		return -1, ws.Signal()
 	}
+	p.Err.waitEnd(Patience) // who else holds it is found by finish
 	return ws.ExitStatus(), 0
 }
 
