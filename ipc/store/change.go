@@ -1,13 +1,5 @@
 package store
 
-import (
-	"bytes"
-	"encoding/binary"
-	"math"
-	"strconv"
-	"time"
-)
-
 // verb is what a change does to an entry.
 type verb uint8
 
@@ -38,25 +30,6 @@ type change struct {
 	version uint64
 	sum     int64
 	scratch [24]byte
-}
-
-// outcome is what a change does after it has seen the entry.
-type outcome uint8
-
-const (
-	keep outcome = iota
-	put
-	remove
-	retime
-	amend
-)
-
-// expiry gives the time on the clock that a ttl means, 0 for never.
-func expiry(now int64, ttl time.Duration) int64 {
-	if ttl == 0 || int64(ttl) > math.MaxInt64-now {
-		return 0
-	}
-	return max(1, now+int64(ttl))
 }
 
 // mutate runs a change: in its shard, and with the shard of its token locked
@@ -165,168 +138,6 @@ func (e *Embedded) apply(sh int, c *change) (need int, err error) {
 	return need, err
 }
 
-// decide says what a change does to the entry that is there, and makes the
-// value that it writes.
-func (e *Embedded) decide(sh int, c *change, at place, st *stored, live bool, now int64) (outcome, error) {
-	switch c.verb {
-	case verbSet:
-		w := &c.write
-		if w.If == IfAbsent && live || w.If == IfPresent && !live || w.If == IfVersion && (!live || st.version != w.Version) {
-			return keep, ErrConflict
-		}
-		switch {
-		case w.KeepTTL && live:
-			c.until = st.expiry
-		case w.KeepTTL:
-			c.until = 0
-		case w.TTL < 0:
-			return remove, nil
-		default:
-			c.until = expiry(now, w.TTL)
-		}
-		return put, nil
-	case verbDelete:
-		if c.version != 0 && live && st.version != c.version {
-			return keep, ErrConflict
-		}
-		return remove, nil
-	case verbTouch:
-		if !live {
-			return keep, nil
-		}
-		if c.write.TTL < 0 {
-			return remove, nil
-		}
-		c.until = expiry(now, c.write.TTL)
-		return retime, nil
-	case verbAdd:
-		return e.decideAdd(c, at, st, live)
-	}
-	return e.decideNamed(sh, c, at, st, live, now)
-}
-
-func (e *Embedded) decideAdd(c *change, at place, st *stored, live bool) (outcome, error) {
-	have := int64(0)
-	c.until = 0
-	if live {
-		text, ok := e.content(at.block, st, c.scratch[:0])
-		if !ok {
-			return keep, ErrCorrupt
-		}
-		n, err := strconv.ParseInt(string(text), 10, 64)
-		var digits [20]byte
-		if err != nil || !bytes.Equal(strconv.AppendInt(digits[:0], n, 10), text) { // "+1" and "01" are no numbers to Redis either
-			return keep, ErrNotNumber
-		}
-		have, c.until = n, st.expiry
-	}
-	if c.delta > 0 && have > math.MaxInt64-c.delta || c.delta < 0 && have < math.MinInt64-c.delta {
-		return keep, ErrRange
-	}
-	c.sum = have + c.delta
-	c.value = strconv.AppendInt(c.scratch[:0], c.sum, 10)
-	return put, nil
-}
-
-// noteExpiry keeps the bounds of the shard's expiries below a new one. They
-// are no part of a change: too low costs a look.
-func (e *Embedded) noteExpiry(sh int, until int64) {
-	if until == 0 {
-		return
-	}
-	for _, word := range [...]int{shard(sh) + sEarliest, shard(sh) + sSweepMin} {
-		if have := int64(e.m.get(word)); have == 0 || have > until {
-			e.m.put(word, uint64(until))
-		}
-	}
-}
-
-// write puts a new entry in the place of the old one, in blocks that were
-// free, and frees those of the old.
-func (e *Embedded) write(sh int, c *change, at place, st *stored) (need int, err error) {
-	n := blocksOf(len(c.key), len(c.value))
-	if e.available(sh) < n {
-		e.collect(sh)
-		if e.available(sh) < n {
-			return n, nil
-		}
-	}
-	until := c.until
-	if c.kind == kindSemaphore {
-		until = 0 // each of its places has its own
-	}
-	s := shard(sh)
-	c.version = e.m.get(s+sVersion) + 1
-	sp, ok := e.supply(sh, n)
-	if !ok || !e.fill(&sp, &record{
-		hash: c.hash, kind: c.kind, value: c.value, version: c.version, expiry: until, chain: at.after,
-	}, c.key) {
-		e.dropFree(sh)
-		return 0, ErrCorrupt
-	}
-	e.noteExpiry(sh, until)
-	var j journal
-	blocks := e.m.get(s+sInEntries) + uint64(n)
-	if at.block != 0 {
-		m := blocksOf(st.key, st.value)
-		last, ok := e.tail(at.block, m)
-		if !ok {
-			return 0, ErrCorrupt
-		}
-		j.set(e.g.block(last)+bNext, sp.free)
-		sp.free, sp.count = at.block, sp.count+uint64(m)
-		blocks -= uint64(m)
-	} else {
-		count := s + counter(c.kind)
-		j.set(count, e.m.get(count)+1)
-	}
-	j.set(at.link, sp.head)
-	j.set(s+sFree, sp.free)
-	j.set(s+sFreeCount, sp.count)
-	j.set(s+sFresh, sp.used)
-	j.set(s+sVersion, c.version)
-	j.set(s+sInEntries, blocks)
-	e.commit(sh, &j)
-	return 0, nil
-}
-
-// counter gives the word of a shard that counts the entries of a kind.
-func counter(kind uint8) int {
-	if kind == kindValue {
-		return sEntries
-	}
-	return sNamed
-}
-
-// unlink takes an entry out and frees its blocks.
-func (e *Embedded) unlink(sh int, at place, st *stored) error {
-	m := blocksOf(st.key, st.value)
-	last, ok := e.tail(at.block, m)
-	if !ok {
-		return ErrCorrupt
-	}
-	s := shard(sh)
-	var j journal
-	j.set(at.link, at.after)
-	j.set(e.g.block(last)+bNext, e.m.get(s+sFree))
-	j.set(s+sFree, at.block)
-	j.set(s+sFreeCount, e.m.get(s+sFreeCount)+uint64(m))
-	j.set(s+sInEntries, e.m.get(s+sInEntries)-uint64(m))
-	count := s + counter(st.kind)
-	j.set(count, e.m.get(count)-1)
-	e.commit(sh, &j)
-	return nil
-}
-
-// dropFree gives up a free list that leads nowhere.
-func (e *Embedded) dropFree(sh int) {
-	e.count(cQuarantined)
-	var j journal
-	j.set(shard(sh)+sFree, 0)
-	j.set(shard(sh)+sFreeCount, 0)
-	e.commit(sh, &j)
-}
-
 // holds says whether a token holds its lock or place. Preconditions: the lock
 // of its shard is held.
 func (e *Embedded) holds(sh int, hash uint64, t Token) bool {
@@ -353,22 +164,4 @@ func (e *Embedded) holds(sh int, hash uint64, t Token) bool {
 		}
 	}
 	return false
-}
-
-// holder is one entry in a semaphore's value: placeSize bytes.
-type holder struct {
-	id, number uint64
-	until      int64
-}
-
-const placeSize = 24
-
-func placeOf(b []byte) holder {
-	return holder{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), int64(binary.LittleEndian.Uint64(b[16:]))}
-}
-
-func (h holder) append(to []byte) []byte {
-	to = binary.LittleEndian.AppendUint64(to, h.id)
-	to = binary.LittleEndian.AppendUint64(to, h.number)
-	return binary.LittleEndian.AppendUint64(to, uint64(h.until))
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"prefork/ipc/shm"
@@ -50,89 +49,6 @@ func (e *Embedded) decideNamed(sh int, c *change, at place, st *stored, live boo
 		return remove, nil
 	}
 	return retime, nil
-}
-
-func (e *Embedded) decidePlace(sh int, c *change, at place, st *stored, live bool, now int64) (outcome, error) {
-	var list []byte
-	if live {
-		var ok bool
-		if list, ok = e.content(at.block, st, nil); !ok || len(list)%placeSize != 0 {
-			return keep, ErrCorrupt
-		}
-	}
-	value := make([]byte, 0, len(list)+placeSize)
-	count, mine := 0, false
-	for i := 0; len(list) > 0; i, list = i+1, list[placeSize:] {
-		p := placeOf(list)
-		if p.until != 0 && p.until <= now || !e.alive(p.id) {
-			continue
-		}
-		if c.verb != verbTake && p.number == c.token.Number {
-			mine, c.place = true, i
-			if c.verb == verbGive {
-				continue
-			}
-		}
-		value = p.append(value)
-		count++
-	}
-	switch {
-	case c.verb == verbTake && count >= c.token.Places:
-		return keep, errHeld
-	case c.verb == verbTake:
-		c.value = holder{e.id, e.m.get(shard(sh)+sVersion) + 1, c.until}.append(value)
-		return put, nil
-	case !mine:
-		return keep, ErrFenced
-	case len(value) == 0:
-		return remove, nil
-	case c.verb == verbGive:
-		c.until = over
-	}
-	return amend, nil
-}
-
-// over is the expiry of a place that was given back.
-const over = 1
-
-// amend gives one of a semaphore's holders another expiry, where it stands: to
-// give a place back or to renew it must not fail because the store is full.
-func (e *Embedded) amend(sh int, c *change, at place, st *stored) error {
-	list, ok := e.content(at.block, st, nil)
-	if !ok || len(list) < (c.place+1)*placeSize {
-		return ErrCorrupt
-	}
-	expiry := list[(c.place+1)*placeSize-8:]
-	binary.LittleEndian.PutUint64(expiry, uint64(c.until))
-	head := e.g.block(at.block)
-	word := cursor{base: head, at: head + bPayload, end: head + blockWords}
-	if !word.skip(e, wordsOf(st.key)+wordsOf(len(list)-len(expiry))) || !word.next(e) {
-		return ErrCorrupt
-	}
-	var j journal
-	j.set(word.at, uint64(c.until))
-	j.set(head+bCRC, checksum(c.hash, st.version, lengths(st.kind, st.key, st.value), list))
-	e.commit(sh, &j)
-	return nil
-}
-
-// abandoned says that nobody alive holds a lock, or any place of a semaphore.
-// Preconditions: the lock of its shard is held.
-func (e *Embedded) abandoned(b uint64, st *stored) bool {
-	value, ok := e.content(b, st, nil)
-	if !ok {
-		return false
-	}
-	if st.kind == kindLock {
-		return len(value) == 8 && !e.alive(binary.LittleEndian.Uint64(value))
-	}
-	now := e.now()
-	for ; len(value) >= placeSize; value = value[placeSize:] {
-		if p := placeOf(value); (p.until == 0 || p.until > now) && e.alive(p.id) {
-			return false
-		}
-	}
-	return true
 }
 
 // tryTake takes a lock or a place, or returns errHeld.
@@ -275,52 +191,4 @@ func (e *Embedded) Renew(ctx context.Context, t Token, ttl time.Duration) error 
 		return fmt.Errorf("renew %q: %w", t.Name, err)
 	}
 	return nil
-}
-
-// queues has those of this process that wait for one lock or semaphore stand in
-// line.
-type queues struct {
-	mu    sync.Mutex
-	names map[queueName]*queue
-}
-
-type queueName struct {
-	kind uint8
-	name string
-}
-
-type queue struct {
-	turn  chan struct{} // holds one value while nobody waits in the kernel
-	users int           // guarded by queues.mu
-}
-
-// enter waits for the turn at a name.
-func (q *queues) enter(ctx context.Context, kind uint8, of string) (leave func(), err error) {
-	name := queueName{kind, of}
-	q.mu.Lock()
-	if q.names == nil {
-		q.names = make(map[queueName]*queue)
-	}
-	line := q.names[name]
-	if line == nil {
-		line = &queue{turn: make(chan struct{}, 1)}
-		line.turn <- struct{}{}
-		q.names[name] = line
-	}
-	line.users++
-	q.mu.Unlock()
-	out := func() {
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		if line.users--; line.users == 0 {
-			delete(q.names, name)
-		}
-	}
-	select {
-	case <-line.turn:
-		return func() { line.turn <- struct{}{}; out() }, nil
-	case <-ctx.Done():
-		out()
-		return nil, ctx.Err()
-	}
 }
