@@ -18,12 +18,20 @@ type record struct {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // checksum is the net under the argument: it finds what somebody scribbled.
-// Its high half is the CRC-32C of the value, its low half mixes what the entry
-// says of itself; the key is behind its hash. (Only the value goes through
+// Its high half is the CRC-32C of the value, which reading it checks; its low
+// half mixes what the entry says of itself, which is checked before any of it
+// is followed. The key is behind its hash. (Only the value goes through
 // hash/crc32: what is given to it moves to the heap.)
-func checksum(hash, version, lengths uint64, value []byte) uint64 {
-	mix := (hash ^ lengths*0x9e3779b97f4a7c15 ^ version*0xc2b2ae3d27d4eb4f) * 0xff51afd7ed558ccd
-	return uint64(crc32.Update(0, castagnoli, value))<<32 | mix>>32
+func checksum(value []byte, mix uint32) uint64 {
+	return uint64(crc32.Update(0, castagnoli, value))<<32 | uint64(mix)
+}
+
+// mixOf mixes words 3, 4, 6 and 8 of an entry.
+func mixOf(hash, version, lengths, last uint64) uint32 {
+	mix := hash ^ lengths*0x9e3779b97f4a7c15
+	mix = (mix ^ version) * 0xc2b2ae3d27d4eb4f
+	mix = (mix ^ mix>>29 ^ last) * 0xff51afd7ed558ccd
+	return uint32(mix >> 32)
 }
 
 // supply is n blocks that a change may take: a chain that begins at head. rest
@@ -72,24 +80,28 @@ func (e *Embedded) supply(sh, n int) (supply, bool) {
 
 // fill writes a record into the blocks of a supply, which nobody reads yet,
 // and notes what follows the last of them. Not ok: a link leads nowhere.
-func (e *Embedded) fill(sp *supply, r *record, key []byte) (ok bool) {
+func (e *Embedded) fill(sp *supply, r *record, key []byte, now int64) (ok bool) {
 	if !e.g.valid(sp.head) {
 		return false
 	}
 	m := e.m
 	head := e.g.block(sp.head)
-	size := lengths(r.kind, len(key), len(r.value))
-	m.put(head+bUsed, uint64(e.now())/1e6)
-	m.put(head+bChain, r.chain)
-	m.put(head+bHash, r.hash)
-	m.put(head+bVersion, r.version)
-	m.put(head+bExpiry, uint64(r.expiry))
-	m.put(head+bLengths, size)
-	m.put(head+bCRC, checksum(r.hash, r.version, size, r.value))
-	c := cursor{at: head + bPayload, end: head + blockWords, base: head}
+	c := cursor{link: sp.head, at: head + bPayload, end: head + blockWords, base: head}
 	if !c.write(e, key) || !c.write(e, r.value) {
 		return false
 	}
+	size := lengths(r.kind, len(key), len(r.value))
+	words := [...]uint64{
+		bUsed:    uint64(now) / 1e6,
+		bChain:   r.chain,
+		bHash:    r.hash,
+		bVersion: r.version,
+		bExpiry:  uint64(r.expiry),
+		bLengths: size,
+		bCRC:     checksum(r.value, mixOf(r.hash, r.version, size, c.link)),
+		bLast:    c.link,
+	}
+	m.putWords(head+bUsed, words[bUsed:])
 	if sp.count > 0 {
 		sp.free = m.get(c.base + bNext)
 		return e.g.valid(sp.free)
@@ -99,7 +111,8 @@ func (e *Embedded) fill(sp *supply, r *record, key []byte) (ok bool) {
 
 // cursor goes through the payload of an entry, word by word.
 type cursor struct {
-	base, at, end int
+	link          uint64 // of the block, once next was called
+	base, at, end int    // words: of the block, the next one, where it ends
 }
 
 // next steps into the following block when this one is done.
@@ -111,7 +124,7 @@ func (c *cursor) next(e *Embedded) bool {
 	if !e.g.valid(link) {
 		return false
 	}
-	c.base = e.g.block(link)
+	c.link, c.base = link, e.g.block(link)
 	c.at, c.end = c.base+bMore, c.base+blockWords
 	return true
 }
@@ -135,11 +148,10 @@ func (c *cursor) write(e *Embedded, from []byte) bool {
 		if !c.next(e) {
 			return false
 		}
-		for c.at < c.end && len(from) >= 8 {
-			e.m.put(c.at, binary.LittleEndian.Uint64(from))
-			c.at++
-			from = from[8:]
-		}
+		n := min(len(from)/8, c.end-c.at)
+		e.m.putBytes(c.at, from[:8*n])
+		c.at += n
+		from = from[8*n:]
 	}
 	if len(from) > 0 {
 		if !c.next(e) {
@@ -147,7 +159,7 @@ func (c *cursor) write(e *Embedded, from []byte) bool {
 		}
 		var word [8]byte
 		copy(word[:], from)
-		e.m.put(c.at, binary.LittleEndian.Uint64(word[:]))
+		e.m.putBytes(c.at, word[:])
 		c.at++
 	}
 	return true

@@ -43,6 +43,7 @@ func (e *Embedded) mutate(c *change) error {
 		fenceHash = e.hashOf(c.write.Token.kind(), c.write.Token.Name)
 		fence = e.g.shardOf(fenceHash)
 	}
+	e.warm(sh, c.hash)
 	room := search{e: e, sh: sh}
 	for round := 0; ; round++ {
 		if err := e.lockBoth(sh, fence); err != nil {
@@ -121,9 +122,9 @@ func (e *Embedded) apply(sh int, c *change) (need int, err error) {
 	switch {
 	case err != nil:
 	case what == put:
-		need, err = e.write(sh, c, at, &st)
+		need, err = e.write(sh, c, at, &st, now)
 	case what == remove && at.block != 0:
-		err = e.unlink(sh, at, &st)
+		e.unlink(sh, at, &st)
 	case what == retime:
 		// One word: it needs no journal. A reader that meets it sees the old
 		// expiry or the new one.

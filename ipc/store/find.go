@@ -35,6 +35,30 @@ func (e *Embedded) find(sh int, hash uint64, kind uint8, key []byte) (place, err
 	return place{link: bucket}, ErrCorrupt
 }
 
+// warm reads what a change of an entry is going to read, before the lock is
+// taken: what the cache lacks is fetched while nobody waits for it. It trusts
+// nothing that it sees.
+func (e *Embedded) warm(sh int, hash uint64) {
+	link := e.g.bucket(sh, hash)
+	for range maxWarm {
+		b := e.m.get(link)
+		if !e.g.valid(b) {
+			return
+		}
+		head := e.g.block(b)
+		if e.m.get(head+bHash) == hash {
+			if last := e.m.get(head + bLast); e.g.valid(last) {
+				e.m.get(e.g.block(last) + bNext)
+			}
+			return
+		}
+		link = head + bChain
+	}
+}
+
+// maxWarm bounds a walk of warm.
+const maxWarm = 4
+
 // isKey compares kind and key of the entry at a first block.
 func (e *Embedded) isKey(head int, kind uint8, key []byte) bool {
 	k, length, _ := unpack(e.m.get(head + bLengths))
@@ -51,15 +75,21 @@ type stored struct {
 	kind       uint8
 	version    uint64
 	expiry     int64
+	last       uint64 // its last block
+	sum        uint64 // as checksum gives it
 }
 
 func (e *Embedded) stored(b uint64) (stored, bool) {
 	head := e.g.block(b)
 	var st stored
-	st.kind, st.key, st.value = unpack(e.m.get(head + bLengths))
+	size := e.m.get(head + bLengths)
+	st.kind, st.key, st.value = unpack(size)
 	st.version = e.m.get(head + bVersion)
 	st.expiry = int64(e.m.get(head + bExpiry))
-	return st, st.kind < kindEpoch && st.key <= MaxKey && st.value <= MaxValue
+	st.last = e.m.get(head + bLast)
+	st.sum = e.m.get(head + bCRC)
+	return st, uint32(st.sum) == mixOf(e.m.get(head+bHash), st.version, size, st.last) &&
+		st.kind < kindEpoch && st.key <= MaxKey && st.value <= MaxValue && e.g.valid(st.last)
 }
 
 func (st *stored) expired(now int64) bool { return st.expiry != 0 && st.expiry <= now }
@@ -78,6 +108,5 @@ func (e *Embedded) content(b uint64, st *stored, into []byte) ([]byte, bool) {
 	if !c.skip(e, wordsOf(st.key)) || !c.read(e, value) {
 		return nil, false
 	}
-	sum := checksum(e.m.get(head+bHash), st.version, lengths(st.kind, st.key, st.value), value)
-	return value, sum == e.m.get(head+bCRC)
+	return value, st.sum == checksum(value, uint32(st.sum))
 }

@@ -6,29 +6,28 @@ package store
 // number of its pairs is stored, and not at all before.
 type journal struct {
 	n     int
-	pairs [2 * maxPairs]uint64
+	pairs [2 * (maxPairs + 4)]uint64 // of which commit needs two before and two behind
 }
 
 // set notes a word. Preconditions: no word is noted twice; at most maxPairs.
+// What has the value already need not be noted.
 func (j *journal) set(word int, value uint64) {
-	j.pairs[2*j.n], j.pairs[2*j.n+1] = uint64(word), value
+	j.pairs[2*j.n+4], j.pairs[2*j.n+5] = uint64(word), value
 	j.n++
 }
 
 // commit makes the change. Preconditions: the shard's lock is held.
 func (e *Embedded) commit(sh int, j *journal) {
 	s := shard(sh)
-	for i, word := range j.pairs[:2*j.n] {
-		e.m.put(s+sJournal+1+i, word)
-	}
-	e.m.put(s+sJournal, uint64(j.n)) // here it has happened
+	end := 2*j.n + 4
+	e.m.putWords(s+sJournal+1, j.pairs[4:end])
 	sequence := e.m.get(s + sSequence)
-	e.m.put(s+sSequence, sequence|1) // readers wait, or read again
-	for i := range j.n {
-		e.m.put(int(j.pairs[2*i]), j.pairs[2*i+1])
-	}
-	e.m.put(s+sSequence, sequence|1+1)
-	e.m.put(s+sJournal, 0)
+	p := &j.pairs
+	p[0], p[1] = uint64(s+sJournal), uint64(j.n) // here it has happened
+	p[2], p[3] = uint64(s+sSequence), sequence|1 // readers wait, or read again
+	p[end], p[end+1] = uint64(s+sSequence), sequence|1+1
+	p[end+2], p[end+3] = uint64(s+sJournal), 0
+	e.m.putPairs(p[:end+4])
 }
 
 // replay brings a shard to where its last holder left it: before its change,
@@ -65,5 +64,5 @@ func (e *Embedded) journaled(word uint64) bool {
 		return true
 	}
 	at := (word - offShards) % shardWords
-	return at >= sFree && at < sJournal
+	return at >= sFree && at <= sForeign
 }

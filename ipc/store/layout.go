@@ -9,35 +9,37 @@ import "fmt"
 //	0       512             header: one page
 //	512     64 x 16         counters: a stripe of each 64th process (stats.go)
 //	1536    4096 x 2        epochs: hash of the name, value (epoch.go)
-//	9728    shards x 128    shards, below
-//	...     shards²         inboxes: blocks on their way from shard to shard (share.go)
+//	9728    shards x 64     shards, below
+//	...     shards²         inboxes: blocks on their way to a shard from each shard (share.go)
 //	...     shards x B      index: B buckets a shard, a bucket is a link
 //	...     shards x P x 16 blocks
 //
 // The header's words: see the h constants. A link is the number of a block,
 // from 1 on; 0 ends a chain.
 //
-// A shard has an index, a list of free blocks and a lock of its own. Its words:
+// A shard has an index, a list of free blocks and a lock of its own. Its words
+// stand so that a write touches few lines of 64 bytes: the next writer is in
+// another process, most likely on another core, and has to fetch each of them.
 //
 //	word  meaning
 //	0     lock: id of the holder (high 63 bits), somebody waits (lowest bit); lock.go
 //	1     turn: one more at each acquisition
-//	8     sequence: odd while a journal is being applied; journal.go
-//	16    free: first free block (link)
-//	17    free blocks that are in the list
-//	18    fresh: how many blocks of its own range were ever used
-//	19    version: of the last write
-//	20    entries with a value
-//	21    blocks that are in entries
-//	22    named locks and semaphores
-//	23    earliest expiry of any entry, or earlier; 0: nothing expires
-//	24    hand of the expiry sweep (bucket)
-//	25    earliest expiry met in this round of the sweep; 0: none
-//	26    hand of the eviction (bucket)
-//	27    blocks taken from other shards less those given (int64)
-//	32    wake: changes when a named lock or a place is given back (futex)
-//	33    processes that wait on it, or died waiting
-//	40    journal: number of its pairs, then word and value of each
+//	2     sequence: odd while a journal is being applied; journal.go
+//	3     free: first free block (link)
+//	4     free blocks that are in the list
+//	5     fresh: how many blocks of its own range were ever used
+//	6     version: of the last write
+//	7     blocks that are in entries
+//	8     entries with a value
+//	9     named locks and semaphores
+//	10    earliest expiry of any entry, or earlier; 0: nothing expires
+//	11    hand of the expiry sweep (bucket)
+//	12    earliest expiry met in this round of the sweep; 0: none
+//	13    hand of the eviction (bucket)
+//	14    blocks taken from other shards less those given (int64)
+//	16    journal: number of its pairs, then word and value of each
+//	56    wake: changes when a named lock or a place is given back (futex)
+//	57    processes that wait on it, or died waiting
 //
 // A block has 16 words, 128 bytes. An entry is a chain of them; its first:
 //
@@ -49,14 +51,15 @@ import "fmt"
 //	4     version
 //	5     expiry, nanoseconds of CLOCK_BOOTTIME; 0: never
 //	6     length of the value (low 32 bits), of the key (16 bits), kind (8 bits)
-//	7     CRC-32C of the value (high half), mix of words 3, 4 and 6 (low half)
-//	8-15  payload
+//	7     CRC-32C of the value (high half), mix of words 3, 4, 6 and 8 (low half)
+//	8     last block of this entry (link)
+//	9-15  payload
 //
 // The others: word 0 and 1 as above, 2-15 payload. The payload is the key,
 // filled up to a word with zeros, then the value likewise. How many blocks an
 // entry has follows from its lengths; the last one's word 0 means nothing.
 const (
-	magic = 0x70726b73746f0002 // "prksto", version 2
+	magic = 0x70726b73746f0003 // "prksto", version 3
 
 	hSize     = 1 // bytes of the segment
 	hShards   = 2
@@ -73,29 +76,29 @@ const (
 	offEpochs   = offCounters + stripes*stripeWords
 	offShards   = offEpochs + 2*MaxEpochs
 
-	shardWords  = 128
+	shardWords  = 64
 	sLock       = 0
 	sTurn       = 1
-	sSequence   = 8
-	sFree       = 16
-	sFreeCount  = 17
-	sFresh      = 18
-	sVersion    = 19
-	sEntries    = 20
-	sInEntries  = 21
-	sNamed      = 22
-	sEarliest   = 23
-	sSweepHand  = 24
-	sSweepMin   = 25
-	sEvictHand  = 26
-	sForeign    = 27
-	sWake       = 32
-	sWaiting    = 33
-	sJournal    = 40
-	maxPairs    = (shardWords - sJournal - 1) / 2
+	sSequence   = 2
+	sFree       = 3
+	sFreeCount  = 4
+	sFresh      = 5
+	sVersion    = 6
+	sInEntries  = 7
+	sEntries    = 8
+	sNamed      = 9
+	sEarliest   = 10
+	sSweepHand  = 11
+	sSweepMin   = 12
+	sEvictHand  = 13
+	sForeign    = 14
+	sJournal    = 16
+	maxPairs    = 12 // what the largest change needs
+	sWake       = 56
+	sWaiting    = 57
 	minPerShard = 16
 	maxShards   = 128
-	shardSize   = 4 << 20 // bytes that make one shard more
+	shardSize   = 512 << 10 // bytes that make one shard more
 
 	blockWords = 16
 	bNext      = 0
@@ -106,7 +109,8 @@ const (
 	bExpiry    = 5
 	bLengths   = 6
 	bCRC       = 7
-	bPayload   = 8 // of the first block
+	bLast      = 8
+	bPayload   = 9 // of the first block
 	bMore      = 2 // of the others
 
 	headPayload = blockWords - bPayload
@@ -164,10 +168,11 @@ func geometryOf(size int64, shards int) (geometry, error) {
 var (
 	_ [offCounters - hReserved - 1]struct{}
 	_ [0]struct{} = [offShards % blockWords]struct{}{}
-	_ [shardWords - sJournal - 1 - 2*maxPairs]struct{}
-	_ [sJournal - sWaiting - 1]struct{}
-	_ [maxPairs - 12]struct{} // what the largest change needs
-	_ [nCounters]struct{}     = [nCounters]struct{}{}
+	_ [0]struct{} = [shardWords % 8]struct{}{} // whole lines
+	_ [sWake - sJournal - 1 - 2*maxPairs]struct{}
+	_ [sJournal - sForeign - 1]struct{}
+	_ [shardWords - sWaiting - 1]struct{}
+	_ [nCounters]struct{} = [nCounters]struct{}{}
 	_ [stripeWords - nCounters]struct{}
 )
 
@@ -189,7 +194,7 @@ func (g *geometry) bucket(sh int, hash uint64) int {
 func (g *geometry) shardOf(hash uint64) int { return int((hash >> 32) * uint64(g.shards) >> 32) }
 
 // inbox gives the word for blocks on their way from one shard to another.
-func (g *geometry) inbox(from, to int) int { return g.inboxes + from*g.shards + to }
+func (g *geometry) inbox(from, to int) int { return g.inboxes + to*g.shards + from }
 
 // wordsOf gives how many words bytes fill.
 func wordsOf(bytes int) int { return (bytes + 7) / 8 }

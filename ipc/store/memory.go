@@ -6,7 +6,10 @@ import "sync/atomic"
 // this package makes into it: each is one instruction, so a process that is
 // killed leaves a prefix of them, in program order (SIGKILL takes effect
 // between two instructions; Go's atomics are ordered on every architecture).
-// The crashpoints build looks at the segment after each of them.
+// putWords, putBytes (whole words) and putPairs (word, value, word, ...) are as
+// many stores, in order, which others see in that order; that this process'
+// next load comes after them is not said. The crashpoints build looks at the
+// segment after each store.
 type memory []atomic.Uint64
 
 func (m memory) get(i int) uint64 { return m[i].Load() }

@@ -4,10 +4,11 @@ import "iter"
 
 // Work that is done under a lock in one go, so that others never wait long.
 const (
-	sweepStep = 256 // buckets that a sweep looks at
-	evictStep = 32  // entries that an eviction removes
-	sample    = 8   // entries of which the one least recently used goes
-	reapEvery = 1e9 // nanoseconds until a store that refuses looks for locks of the dead again, when it found none
+	sweepStep   = 256 // buckets that a sweep looks at
+	evictStep   = 32  // entries that an eviction removes
+	sample      = 8   // entries of which the one least recently used goes
+	gatherEvery = 1e6 // nanoseconds until a store that evicts asks the other shards for free blocks again, when they had none
+	reapEvery   = 1e9 // nanoseconds until a store that refuses looks for locks of the dead again, when it found none
 )
 
 // search looks for free blocks for one shard, in the others too. No lock is
@@ -37,9 +38,17 @@ func (r *search) lock(sh int) bool {
 // not used for the longest time, and in any case locks that dead processes
 // held. False: there is nothing to be had.
 func (r *search) makeRoom() bool {
-	if r.sweepAll(r.sh) || r.gather() > 0 {
+	if r.sweepAll(r.sh) {
 		return true
 	}
+	now := r.e.now()
+	if r.e.full == EvictLRU && now < r.e.gatherAfter.Load() && r.evict(r.sh) > 0 {
+		return true
+	}
+	if r.gather() > 0 {
+		return true
+	}
+	r.e.gatherAfter.Store(now + gatherEvery)
 	// Of the others too: their expired entries go before any that live.
 	for from := range r.others() {
 		if r.sweepAll(from) && r.gather() > 0 {
@@ -144,10 +153,7 @@ func (e *Embedded) sweepBucket(sh, link int, now int64) (removed int) {
 		switch {
 		case st.expiry == 0:
 		case st.expired(now):
-			if e.unlink(sh, place{link, b, e.m.get(next)}, &st) != nil {
-				e.cut(sh, link)
-				return removed
-			}
+			e.unlink(sh, place{link, b, e.m.get(next)}, &st)
 			e.count(cExpired)
 			removed++
 			continue // link has the next one now
@@ -179,9 +185,10 @@ func (r *search) evict(sh int) (removed int) {
 	defer e.unlock(sh)
 	for removed < evictStep && e.available(sh) < r.need {
 		at, st, ok := e.leastUsed(sh)
-		if !ok || e.unlink(sh, at, &st) != nil {
+		if !ok {
 			break
 		}
+		e.unlink(sh, at, &st)
 		if st.kind == kindValue {
 			e.count(cEvicted)
 		} else {

@@ -79,7 +79,7 @@ func (e *Embedded) amend(sh int, c *change, at place, st *stored) error {
 	}
 	var j journal
 	j.set(word.at, uint64(c.until))
-	j.set(head+bCRC, checksum(c.hash, st.version, lengths(st.kind, st.key, st.value), list))
+	j.set(head+bCRC, checksum(list, uint32(st.sum)))
 	e.commit(sh, &j)
 	return nil
 }

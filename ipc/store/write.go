@@ -15,7 +15,7 @@ func (e *Embedded) noteExpiry(sh int, until int64) {
 
 // write puts a new entry in the place of the old one, in blocks that were
 // free, and frees those of the old.
-func (e *Embedded) write(sh int, c *change, at place, st *stored) (need int, err error) {
+func (e *Embedded) write(sh int, c *change, at place, st *stored, now int64) (need int, err error) {
 	n := blocksOf(len(c.key), len(c.value))
 	if e.available(sh) < n {
 		e.collect(sh)
@@ -32,7 +32,7 @@ func (e *Embedded) write(sh int, c *change, at place, st *stored) (need int, err
 	sp, ok := e.supply(sh, n)
 	if !ok || !e.fill(&sp, &record{
 		hash: c.hash, kind: c.kind, value: c.value, version: c.version, expiry: until, chain: at.after,
-	}, c.key) {
+	}, c.key, now) {
 		e.dropFree(sh)
 		return 0, ErrCorrupt
 	}
@@ -41,11 +41,7 @@ func (e *Embedded) write(sh int, c *change, at place, st *stored) (need int, err
 	blocks := e.m.get(s+sInEntries) + uint64(n)
 	if at.block != 0 {
 		m := blocksOf(st.key, st.value)
-		last, ok := e.tail(at.block, m)
-		if !ok {
-			return 0, ErrCorrupt
-		}
-		j.set(e.g.block(last)+bNext, sp.free)
+		j.set(e.g.block(st.last)+bNext, sp.free)
 		sp.free, sp.count = at.block, sp.count+uint64(m)
 		blocks -= uint64(m)
 	} else {
@@ -53,11 +49,15 @@ func (e *Embedded) write(sh int, c *change, at place, st *stored) (need int, err
 		j.set(count, e.m.get(count)+1)
 	}
 	j.set(at.link, sp.head)
-	j.set(s+sFree, sp.free)
-	j.set(s+sFreeCount, sp.count)
-	j.set(s+sFresh, sp.used)
 	j.set(s+sVersion, c.version)
-	j.set(s+sInEntries, blocks)
+	for _, figure := range [...]struct {
+		word  int
+		value uint64
+	}{{sFree, sp.free}, {sFreeCount, sp.count}, {sFresh, sp.used}, {sInEntries, blocks}} {
+		if e.m.get(s+figure.word) != figure.value { // an entry of the same length changes one of them
+			j.set(s+figure.word, figure.value)
+		}
+	}
 	e.commit(sh, &j)
 	return 0, nil
 }
@@ -71,23 +71,18 @@ func counter(kind uint8) int {
 }
 
 // unlink takes an entry out and frees its blocks.
-func (e *Embedded) unlink(sh int, at place, st *stored) error {
+func (e *Embedded) unlink(sh int, at place, st *stored) {
 	m := blocksOf(st.key, st.value)
-	last, ok := e.tail(at.block, m)
-	if !ok {
-		return ErrCorrupt
-	}
 	s := shard(sh)
 	var j journal
 	j.set(at.link, at.after)
-	j.set(e.g.block(last)+bNext, e.m.get(s+sFree))
+	j.set(e.g.block(st.last)+bNext, e.m.get(s+sFree))
 	j.set(s+sFree, at.block)
 	j.set(s+sFreeCount, e.m.get(s+sFreeCount)+uint64(m))
 	j.set(s+sInEntries, e.m.get(s+sInEntries)-uint64(m))
 	count := s + counter(st.kind)
 	j.set(count, e.m.get(count)-1)
 	e.commit(sh, &j)
-	return nil
 }
 
 // dropFree gives up a free list that leads nowhere.
