@@ -38,6 +38,8 @@ func ParseStore(text string) (Store, error) {
 		return Store{Kind: StoreNone}, nil
 	case strings.Contains(text, "://"):
 		return parseBackend(text)
+	case strings.HasPrefix(text, "/"), strings.HasPrefix(text, "unix:"):
+		return Store{}, errors.New("is no URL: want unix:///path/to/socket for a Redis server on a Unix socket")
 	}
 	m, err := store.ParseConfig(text)
 	return Store{Kind: StoreMemory, Memory: m}, err
@@ -57,7 +59,21 @@ func parseBackend(url string) (Store, error) {
 	if rest == "" {
 		return Store{}, fmt.Errorf("%q names no server: want a URL such as redis://127.0.0.1:6379/0", redactURL(url))
 	}
+	if scheme == "unix" && !namesPath(rest) {
+		return Store{}, fmt.Errorf("%q names no path: want unix:///path/to/socket, with three slashes", redactURL(url))
+	}
 	return Store{Kind: StoreBackend, URL: url}, nil
+}
+
+// namesPath says that nothing but a user stands before the path of a Unix
+// socket, and that there is one: what prefork/ipc/redis asks for.
+func namesPath(rest string) bool {
+	path := strings.IndexByte(rest, '/')
+	if path < 0 || path > 0 && rest[path-1] != '@' {
+		return false
+	}
+	end := strings.IndexAny(rest, "?#")
+	return end > path+1 || end < 0 && len(rest) > path+1
 }
 
 // String is the text that ParseStore reads, less a password.
@@ -93,7 +109,9 @@ func redactURL(url string) string {
 		return url
 	}
 	user := ""
-	if at := strings.LastIndex(rest, "@"); at >= 0 {
+	// A path may hold an "@" too.
+	pathAlone := scheme == "unix" && strings.HasPrefix(rest, "/")
+	if at := strings.LastIndex(rest, "@"); at >= 0 && !pathAlone {
 		name, _, colon := strings.Cut(rest[:at], ":")
 		user, rest = redacted+"@", rest[at+1:]
 		if colon {

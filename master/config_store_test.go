@@ -23,6 +23,8 @@ func TestStoreIsASizeOrAURLOrNone(t *testing.T) {
 		"redis+cluster://a:1,b:2,c:3": {master.StoreBackend, "redis+cluster://a:1,b:2,c:3"},
 		"redis://h?sentinel_password=x&db=2&AUTH=y": {master.StoreBackend, "redis://h?sentinel_password=***&db=2&AUTH=***"},
 		"unix:///run/redis.sock":                    {master.StoreBackend, "unix:///run/redis.sock"},
+		"unix:///run/a@b?db=3":                      {master.StoreBackend, "unix:///run/a@b?db=3"},
+		"unix://app:secret@/run/redis.sock":         {master.StoreBackend, "unix://app:***@/run/redis.sock"},
 	} {
 		s, err := master.ParseStore(text)
 		if err != nil || s.Kind != want.kind || s.String() != want.says {
@@ -34,6 +36,23 @@ func TestStoreIsASizeOrAURLOrNone(t *testing.T) {
 	}
 	if s := (master.Store{}); s.String() != (store.Config{}).String() || s.String() != "64MiB" {
 		t.Errorf("the zero value is %q", s)
+	}
+}
+
+func TestAStoreOnAUnixSocketNamesItsPath(t *testing.T) {
+	for text, want := range map[string]string{
+		"unix:/run/redis.sock":               `is no URL: want unix:///path/to/socket for a Redis server on a Unix socket`,
+		"/run/redis.sock":                    `is no URL: want unix:///path/to/socket for a Redis server on a Unix socket`,
+		"unix://run/redis.sock":              `"unix://run/redis.sock" names no path: want unix:///path/to/socket, with three slashes`,
+		"unix://app:secret@run/redis.sock":   `"unix://app:***@run/redis.sock" names no path: want unix:///path/to/socket, with three slashes`,
+		"unix://app:s/cr@et@/run/redis.sock": `"unix://app:***@/run/redis.sock" names no path: want unix:///path/to/socket, with three slashes`,
+		"unix:///":                           `"unix:///" names no path: want unix:///path/to/socket, with three slashes`,
+		"unix://?db=/":                       `"unix://?db=/" names no path: want unix:///path/to/socket, with three slashes`,
+		"unix://redis.sock":                  `"unix://redis.sock" names no path: want unix:///path/to/socket, with three slashes`,
+	} {
+		if s, err := master.ParseStore(text); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, %v\nwant %s", text, s, err, want)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +16,7 @@ const dialTimeout = 5 * time.Second
 
 // Store is what all workers of the pool share. It is opened at the first call,
 // which reserves its memory: a pool that never asks pays nothing. With
-// --store redis://... it is that server; import prefork/ipc/redis for it. What
+// --store redis://... or unix:///... it is that server; import prefork/ipc/redis for it. What
 // keeps it from being opened is said on stderr once, and is the error of every
 // operation.
 //
@@ -40,8 +39,10 @@ func (w *Worker) openStore() (store.Store, error) {
 	if fd, ok := w.env.fds[ipc.FDStore]; ok {
 		return store.Open(fd, store.Options{ID: w.env.id, Busy: busyReports(w.notify.Send)})
 	}
-	// A Unix socket is the pool's own, whose memory is not to be had here.
-	if url := os.Getenv(ipc.EnvStore); url != "" && (!w.inPool || !strings.HasPrefix(url, "unix://")) {
+	// A pool whose store is in memory hands its descriptor to every worker, so
+	// the URL is that of a server, and not of the pool's own socket: a Redis may
+	// listen on a Unix socket too.
+	if url := os.Getenv(ipc.EnvStore); url != "" {
 		ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 		defer cancel()
 		return store.Dial(ctx, url)
