@@ -132,6 +132,7 @@ func TestWithoutDescriptorsAcceptingPausesAndSaysSo(t *testing.T) {
 	for range 20 {
 		all = append(all, dial(t, p.addr))
 	}
+	began := time.Now()
 	a.err.await(t, "too many open files")
 	before := cpu(t, a.cmd.Process.Pid)
 	// Nothing can be accepted for a while.
@@ -146,8 +147,9 @@ func TestWithoutDescriptorsAcceptingPausesAndSaysSo(t *testing.T) {
 	if used := cpu(t, a.cmd.Process.Pid) - before; used > 500*time.Millisecond {
 		t.Errorf("the worker spun: %v of CPU in a second", used)
 	}
-	if n := strings.Count(a.err.String(), "too many open files"); n > 3 {
-		t.Errorf("it was said %d times in a second: %s", n, a.err)
+	// Once a second, and at the first time, which may be before this began.
+	if n, d := strings.Count(a.err.String(), "too many open files"), time.Since(began); float64(n) > d.Seconds()+2 {
+		t.Errorf("it was said %d times in %v: %s", n, d, a.err)
 	}
 	for _, c := range all[:len(all)-1] {
 		if err := c.Close(); err != nil {

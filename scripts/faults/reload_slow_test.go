@@ -130,7 +130,9 @@ func TestReloadOfSlowSilentWorkersIsNotFelt(t *testing.T) {
 	if len(errs) > 0 {
 		t.Errorf("%d errors: %v", len(errs), errs[:min(3, len(errs))])
 	}
-	if longest > time.Second+usual {
-		t.Errorf("a request took %v, want at most 1 s more than the %v without a reload", longest, usual)
+	// A third of the reload's time, on a machine where that is more: workers taken
+	// as ready too early make the reload short, and what waits for them long.
+	if most := max(time.Second, took/3) + usual; longest > most {
+		t.Errorf("a request took %v, want at most %v: %v were usual without a reload, which took %v", longest, most, usual, took)
 	}
 }
