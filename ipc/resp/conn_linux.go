@@ -31,7 +31,7 @@ func (l *loop) receive(c *conn) {
 		into = c.in[len(c.in):cap(c.in)]
 		into = into[:min(len(into), turnInput)]
 	}
-	n, err := unix.Read(c.fd, into)
+	n, err := receive(c.fd, into)
 	switch {
 	case err == unix.EAGAIN || err == unix.EINTR:
 		return
@@ -129,7 +129,7 @@ func (l *loop) flush(c *conn) {
 	}
 	if len(c.out) == 0 {
 		for len(b) > 0 {
-			n, err := unix.Write(c.fd, b)
+			n, err := send(c.fd, b)
 			if err == unix.EINTR {
 				continue
 			}
@@ -178,7 +178,7 @@ func (l *loop) postpone(c *conn, b []byte) {
 // send sends replies that waited. It says false when the client is gone.
 func (l *loop) send(c *conn) bool {
 	for c.sent < len(c.out) {
-		n, err := unix.Write(c.fd, c.out[c.sent:])
+		n, err := send(c.fd, c.out[c.sent:])
 		if err == unix.EINTR {
 			continue
 		}
