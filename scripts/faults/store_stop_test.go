@@ -25,8 +25,8 @@ import (
 const (
 	layoutShards    = 2 * 8    // how many there are
 	layoutShard     = 9728 * 8 // the first
-	layoutShardSize = 128 * 8
-	layoutForeign   = 27 * 8 // of a shard: blocks taken from others less those given
+	layoutShardSize = 64 * 8
+	layoutForeign   = 14 * 8 // of a shard: blocks taken from others less those given
 	layoutIdentity  = 6 * 8  // magic, size, geometry, key of the hash
 )
 
@@ -47,8 +47,9 @@ func TestStopsWithAnInternalLockHoldUpNobodyForLong(t *testing.T) {
 	all := make([]*hammered, pools)
 	for i := range pools {
 		// One that is stopped keeps its named locks, and who waits for those
-		// meets no internal one; a shard that nobody else needs stays locked.
-		all[i] = startHammersWith(t, 3, 1, []string{"unguarded"})
+		// meets no internal one; a shard that nobody else needs stays locked, so
+		// that there are few: one for 512 KiB.
+		all[i] = startHammersWith(t, 3, 1, []string{"unguarded"}, "--store", "4MiB")
 	}
 	for i, h := range all {
 		memory := mapMemfd(t, h.PID, "prefork-store")
