@@ -25,14 +25,16 @@
 // that lives: after 250 ms an operation returns ErrBusy, and tells Options.Busy.
 //
 // Every word is moved by a 64-bit atomic operation, payload included, so that
-// the Go memory model covers what one process reads while another writes. The
-// order on arm64 is an argument from that model; it was not run on hardware.
+// the Go memory model covers what one process reads while another writes. On
+// amd64 runs of stores are plain moves in assembly, with the order that this
+// architecture gives them (memory_amd64.go). The order on arm64 is an argument
+// from the memory model; it was not run on hardware.
 //
 // # Limits
 //
 // Keys to 4 KiB, values to 1 MiB. Memory is the size that was asked for, all
 // of it reserved at the first Open. A full store removes what has expired
 // first; then what was not used for the longest time (of a sample), or it says
-// ErrFull, as configured. An entry fills whole blocks: 64 bytes of key and
+// ErrFull, as configured. An entry fills whole blocks: 56 bytes of key and
 // value in the first, 112 in each other.
 package store

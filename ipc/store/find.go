@@ -35,30 +35,6 @@ func (e *Embedded) find(sh int, hash uint64, kind uint8, key []byte) (place, err
 	return place{link: bucket}, ErrCorrupt
 }
 
-// warm reads what a change of an entry is going to read, before the lock is
-// taken: what the cache lacks is fetched while nobody waits for it. It trusts
-// nothing that it sees.
-func (e *Embedded) warm(sh int, hash uint64) {
-	link := e.g.bucket(sh, hash)
-	for range maxWarm {
-		b := e.m.get(link)
-		if !e.g.valid(b) {
-			return
-		}
-		head := e.g.block(b)
-		if e.m.get(head+bHash) == hash {
-			if last := e.m.get(head + bLast); e.g.valid(last) {
-				e.m.get(e.g.block(last) + bNext)
-			}
-			return
-		}
-		link = head + bChain
-	}
-}
-
-// maxWarm bounds a walk of warm.
-const maxWarm = 4
-
 // isKey compares kind and key of the entry at a first block.
 func (e *Embedded) isKey(head int, kind uint8, key []byte) bool {
 	k, length, _ := unpack(e.m.get(head + bLengths))

@@ -45,6 +45,7 @@ func TestScribblingWhileOthersWorkIsAnErrorAtWorst(t *testing.T) {
 			r := rand.New(rand.NewPCG(7, uint64(w)))
 			for ctx.Err() == nil {
 				key := fmt.Sprint("key", r.IntN(200))
+				e.Warm([][]byte{[]byte(key), []byte("nothing"), nil})
 				_, _, _ = e.Get(ctx, key)
 				_, _ = e.Set(ctx, key, make([]byte, r.IntN(3000)), Write{TTL: time.Duration(r.IntN(1e6))})
 				_, _ = e.Touch(ctx, key, time.Second)
