@@ -14,21 +14,40 @@ func (e *Embedded) warm(sh int, hash uint64) {
 	e.warmEntry(hash, e.m.get(e.g.bucket(sh, hash)))
 }
 
-// Warm is told the keys of the operations that come next. It reads for all of
-// them at once, so that they wait together and not one after the other.
+// warmMost is how many keys Warm looks at: their lines are to be in the cache
+// still when the operations come.
+const warmMost = 16
+
+// warmBlocks is how many blocks of an entry Warm looks at: those of a small
+// value. The words of a longer one follow each other, and the processor sees
+// that itself.
+const warmBlocks = 3
+
+// Warm reads what operations on these keys are about to read, of all of them
+// at once, so that the waits for memory overlap: the keys of a pipeline are
+// known before its first operation begins. It takes no lock, and what it reads
+// decides nothing: a link that somebody changes meanwhile needs only to be in
+// the store. Neither the entry nor a counter is touched.
 func (e *Embedded) Warm(keys [][]byte) {
-	const most = 16
-	var hashes, firsts [most]uint64
-	for len(keys) > 0 {
-		n := min(len(keys), most)
-		for i, key := range keys[:n] {
-			hashes[i] = e.hash(kindValue, key)
-			firsts[i] = e.m.get(e.g.bucket(e.g.shardOf(hashes[i]), hashes[i]))
+	var at [warmMost]uint64 // the word of a bucket, then the link that is to be followed
+	keys = keys[:min(len(keys), warmMost)]
+	for i, key := range keys {
+		hash := e.hash(kindValue, key)
+		at[i] = uint64(e.g.bucket(e.g.shardOf(hash), hash))
+	}
+	// Each round reads for all keys what the one before found, as no read of
+	// a round waits for another of it.
+	for i := range keys {
+		at[i] = e.m.get(int(at[i]))
+	}
+	for range warmBlocks {
+		for i, link := range at[:len(keys)] {
+			if e.g.valid(link) {
+				block := e.g.block(link)
+				at[i] = e.m.get(block + bNext)
+				e.m.get(block + blockWords/2) // the other half of it is in another line
+			}
 		}
-		for i := range n {
-			e.warmEntry(hashes[i], firsts[i])
-		}
-		keys = keys[n:]
 	}
 }
 
