@@ -130,9 +130,13 @@ func TestReloadOfSlowSilentWorkersIsNotFelt(t *testing.T) {
 	if len(errs) > 0 {
 		t.Errorf("%d errors: %v", len(errs), errs[:min(3, len(errs))])
 	}
-	// A third of the reload's time, on a machine where that is more: workers taken
-	// as ready too early make the reload short, and what waits for them long.
-	if most := max(time.Second, took/3) + usual; longest > most {
+	most := time.Second + usual
+	if !Full() {
+		// The gate runs beside who knows what. Workers taken as ready too early make
+		// the reload short, and what waits for them long.
+		most = max(most, took/3)
+	}
+	if longest > most {
 		t.Errorf("a request took %v, want at most %v: %v were usual without a reload, which took %v", longest, most, usual, took)
 	}
 }
