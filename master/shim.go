@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -61,7 +63,8 @@ func readPlan(fd int, p *plan) error {
 // process group is the new one already (syscall.SysProcAttr.Setpgid). It
 // returns only with an error.
 func (p *plan) run() error {
-	ids := newIDs(p) // before the memory is limited
+	p.reserve()
+	ids := newIDs(p)
 	if err := defaultSignals(); err != nil {
 		return err
 	}
@@ -107,6 +110,23 @@ func (p *plan) run() error {
 	}
 	env := append(p.Env, "LISTEN_PID="+strconv.Itoa(unix.Getpid()))
 	return explain(path, syscall.Exec(path, p.Argv, env))
+}
+
+// reserve has memory at hand for all that follows: the program's limits hold
+// from when they are set, and this process has mapped more than most of them
+// allow before main began, so that it would get no page more. (Where the heap
+// begins, and how much of its first 4 MiB is left, is random since Go 1.26.)
+func (p *plan) reserve() {
+	if !slices.ContainsFunc(p.Rlimits, func(l Rlimit) bool { return l.Resource == unix.RLIMIT_AS || l.Resource == unix.RLIMIT_DATA }) {
+		return
+	}
+	need := 256 << 10
+	for _, s := range slices.Concat(p.Argv, p.Env) {
+		need += 2 * (len(s) + 64) // syscall.Exec copies it, and each copy has a place in a list
+	}
+	runtime.KeepAlive(make([]byte, need)) // garbage from here on
+	runtime.GC()                          // its pages stay mapped, and are used again
+	debug.SetGCPercent(-1)                // a cycle would want threads, and they stacks
 }
 
 // closeRest closes what whoever started the master left open by mistake. The

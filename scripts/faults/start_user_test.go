@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -88,6 +89,29 @@ func TestStartsAsNobodyWithLittleMemory(t *testing.T) {
 		}
 	}
 	Figure(t, "nobody-starts", "%d of %d good", good, n)
+}
+
+// The limit is the program's. What makes a process the worker is a Go program,
+// which has mapped more than this before it begins and gets no page more; where
+// its heap begins is random since Go 1.26, and with it whether it wants one. A
+// large environment is what it handles then.
+func TestMemoryLimitIsTheProgramsAlone(t *testing.T) {
+	workers := Count(t, 500)
+	var env []string
+	for i := range 1000 {
+		env = append(env, fmt.Sprintf("LARGE_%d=%s", i, strings.Repeat("x", 500)))
+	}
+	p := Start(t, Options{
+		Flags:   []string{"-w", strconv.Itoa(workers), "--rlimit", "as=64M", "--rlimit", "data=16M", "--ready", "alive:0s", "--settle", "0s"},
+		Env:     env,
+		Command: []string{"sleep", "1000"},
+	})
+	if n := len(Ready(p.Status(t))); n != workers {
+		t.Errorf("%d of %d are ready", n, workers)
+	}
+	if n := strings.Count(p.Err.String(), "worker ended"); n != 0 {
+		t.Errorf("%d ended", n)
+	}
 }
 
 // The role "stderr" opens /dev/stderr by its name, as nginx and php-fpm do.
