@@ -26,11 +26,9 @@ func checksum(value []byte, mix uint32) uint64 {
 	return uint64(crc32.Update(0, castagnoli, value))<<32 | uint64(mix)
 }
 
-// mixOf mixes words 3, 4, 6 and 8 of an entry.
-func mixOf(hash, version, lengths, last uint64) uint32 {
-	mix := hash ^ lengths*0x9e3779b97f4a7c15
-	mix = (mix ^ version) * 0xc2b2ae3d27d4eb4f
-	mix = (mix ^ mix>>29 ^ last) * 0xff51afd7ed558ccd
+// mixOf mixes words 3, 4 and 6 of an entry.
+func mixOf(hash, version, lengths uint64) uint32 {
+	mix := (hash ^ lengths*0x9e3779b97f4a7c15 ^ version*0xc2b2ae3d27d4eb4f) * 0xff51afd7ed558ccd
 	return uint32(mix >> 32)
 }
 
@@ -86,7 +84,7 @@ func (e *Embedded) fill(sp *supply, r *record, key []byte, now int64) (ok bool) 
 	}
 	m := e.m
 	head := e.g.block(sp.head)
-	c := cursor{link: sp.head, at: head + bPayload, end: head + blockWords, base: head}
+	c := cursor{at: head + bPayload, end: head + blockWords, base: head}
 	if !c.write(e, key) || !c.write(e, r.value) {
 		return false
 	}
@@ -98,8 +96,7 @@ func (e *Embedded) fill(sp *supply, r *record, key []byte, now int64) (ok bool) 
 		bVersion: r.version,
 		bExpiry:  uint64(r.expiry),
 		bLengths: size,
-		bCRC:     checksum(r.value, mixOf(r.hash, r.version, size, c.link)),
-		bLast:    c.link,
+		bCRC:     checksum(r.value, mixOf(r.hash, r.version, size)),
 	}
 	m.putWords(head+bUsed, words[bUsed:])
 	if sp.count > 0 {
@@ -111,8 +108,7 @@ func (e *Embedded) fill(sp *supply, r *record, key []byte, now int64) (ok bool) 
 
 // cursor goes through the payload of an entry, word by word.
 type cursor struct {
-	link          uint64 // of the block, once next was called
-	base, at, end int    // words: of the block, the next one, where it ends
+	base, at, end int
 }
 
 // next steps into the following block when this one is done.
@@ -124,7 +120,7 @@ func (c *cursor) next(e *Embedded) bool {
 	if !e.g.valid(link) {
 		return false
 	}
-	c.link, c.base = link, e.g.block(link)
+	c.base = e.g.block(link)
 	c.at, c.end = c.base+bMore, c.base+blockWords
 	return true
 }

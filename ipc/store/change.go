@@ -60,7 +60,7 @@ func (e *Embedded) mutate(c *change) error {
 			return err
 		}
 		room.need = need
-		if round >= maxRounds+need/evictStep || !room.makeRoom() {
+		if round >= maxRounds+need/4 || !room.makeRoom() {
 			if room.err != nil {
 				return room.err // there may have been room behind that lock
 			}
@@ -71,8 +71,8 @@ func (e *Embedded) mutate(c *change) error {
 }
 
 // maxRounds bounds how often a writer loses the room that was made for it to
-// others. A round may evict as little as evictStep blocks: a large entry is
-// given as many more as it needs of them.
+// others. A round may find a few blocks only, so a large entry is given more of
+// them.
 const maxRounds = 200
 
 // lockBoth takes one or two shards, the lower one first, so that two of them
@@ -124,7 +124,7 @@ func (e *Embedded) apply(sh int, c *change) (need int, err error) {
 	case what == put:
 		need, err = e.write(sh, c, at, &st, now)
 	case what == remove && at.block != 0:
-		e.unlink(sh, at, &st)
+		err = e.unlink(sh, at, &st)
 	case what == retime:
 		// One word: it needs no journal. A reader that meets it sees the old
 		// expiry or the new one.

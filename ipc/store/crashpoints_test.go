@@ -24,7 +24,7 @@ import (
 //
 // SIGKILL leaves a prefix of the victim's stores, so the copies are exactly
 // what a killed process can leave behind. Every store of the package is one of
-// memory's; TestEveryStoreIsACrashPoint says so.
+// memory's; TestCrashPointsSeeEveryStore says so.
 
 const (
 	victim  = 7

@@ -35,6 +35,6 @@
 // Keys to 4 KiB, values to 1 MiB. Memory is the size that was asked for, all
 // of it reserved at the first Open. A full store removes what has expired
 // first; then what was not used for the longest time (of a sample), or it says
-// ErrFull, as configured. An entry fills whole blocks: 56 bytes of key and
+// ErrFull, as configured. An entry fills whole blocks: 64 bytes of key and
 // value in the first, 112 in each other.
 package store

@@ -28,11 +28,12 @@ type Embedded struct {
 
 	patience time.Duration // the constant, but for tests of recovery
 
-	waiting     queues
-	gatherAfter atomic.Int64 // when a full store asks the other shards for free blocks again (room.go)
-	reapAfter   atomic.Int64 // when a full store looks for locks of the dead again (room.go)
-	closed      atomic.Bool
-	close       func() error
+	waiting      queues
+	gatherAfter  atomic.Int64 // when a full store that evicts asks the other shards for free blocks again (room.go)
+	collectAfter atomic.Int64 // when one that refuses looks into their inboxes again (room.go)
+	reapAfter    atomic.Int64 // when a full store looks for locks of the dead again (room.go)
+	closed       atomic.Bool
+	close        func() error
 }
 
 // newEmbedded looks at a segment through its header, which other processes can

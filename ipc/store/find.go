@@ -51,7 +51,6 @@ type stored struct {
 	kind       uint8
 	version    uint64
 	expiry     int64
-	last       uint64 // its last block
 	sum        uint64 // as checksum gives it
 }
 
@@ -62,10 +61,9 @@ func (e *Embedded) stored(b uint64) (stored, bool) {
 	st.kind, st.key, st.value = unpack(size)
 	st.version = e.m.get(head + bVersion)
 	st.expiry = int64(e.m.get(head + bExpiry))
-	st.last = e.m.get(head + bLast)
 	st.sum = e.m.get(head + bCRC)
-	return st, uint32(st.sum) == mixOf(e.m.get(head+bHash), st.version, size, st.last) &&
-		st.kind < kindEpoch && st.key <= MaxKey && st.value <= MaxValue && e.g.valid(st.last)
+	return st, uint32(st.sum) == mixOf(e.m.get(head+bHash), st.version, size) &&
+		st.kind < kindEpoch && st.key <= MaxKey && st.value <= MaxValue
 }
 
 func (st *stored) expired(now int64) bool { return st.expiry != 0 && st.expiry <= now }

@@ -51,9 +51,8 @@ import "fmt"
 //	4     version
 //	5     expiry, nanoseconds of CLOCK_BOOTTIME; 0: never
 //	6     length of the value (low 32 bits), of the key (16 bits), kind (8 bits)
-//	7     CRC-32C of the value (high half), mix of words 3, 4, 6 and 8 (low half)
-//	8     last block of this entry (link)
-//	9-15  payload
+//	7     CRC-32C of the value (high half), mix of words 3, 4 and 6 (low half)
+//	8-15  payload
 //
 // The others: word 0 and 1 as above, 2-15 payload. The payload is the key,
 // filled up to a word with zeros, then the value likewise. How many blocks an
@@ -109,8 +108,7 @@ const (
 	bExpiry    = 5
 	bLengths   = 6
 	bCRC       = 7
-	bLast      = 8
-	bPayload   = 9 // of the first block
+	bPayload   = 8 // of the first block
 	bMore      = 2 // of the others
 
 	headPayload = blockWords - bPayload

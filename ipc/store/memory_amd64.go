@@ -1,4 +1,4 @@
-//go:build !crashpoints
+//go:build !crashpoints && !race
 
 package store
 
@@ -10,7 +10,8 @@ import "sync/atomic"
 // order and nothing more, and that MOV has here: stores of one core are seen
 // in program order by all (Intel SDM 3A 9.2.2, AMD APM 2 7.2: TSO). They are
 // written in assembly, as a compiler may reorder its own plain stores, and
-// with one MOV for each word, as REP MOVS may reorder its (SDM 3A 9.2.4).
+// with one MOV for each word, as REP MOVS may reorder its (SDM 3A 9.2.4). The
+// race detector would not see them: for it they are atomic stores.
 //
 // What has to be seen before this core reads another's word (a lock) goes
 // through put, swap and cas, which are full barriers.

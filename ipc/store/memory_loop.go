@@ -1,4 +1,4 @@
-//go:build !amd64 || crashpoints
+//go:build !amd64 || crashpoints || race
 
 package store
 

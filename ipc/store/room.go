@@ -6,8 +6,9 @@ import "iter"
 const (
 	sweepStep   = 256 // buckets that a sweep looks at
 	evictStep   = 32  // entries that an eviction removes
+	turns       = 16  // shards that do so for a large entry before what they gave is fetched
 	sample      = 8   // entries of which the one least recently used goes
-	gatherEvery = 1e6 // nanoseconds until a store that evicts asks the other shards for free blocks again, when they had none
+	gatherEvery = 1e6 // nanoseconds until a full store looks again where it found nothing: at what the others have free, if it can evict instead, and into their inboxes
 	reapEvery   = 1e9 // nanoseconds until a store that refuses looks for locks of the dead again, when it found none
 )
 
@@ -16,6 +17,7 @@ const (
 type search struct {
 	e        *Embedded
 	sh, need int
+	turn     int                    // the shard that is the next to give up entries, counted from sh
 	busy     [maxShards / 64]uint64 // shards whose lock was not to be had: each is waited for once
 	err      error                  // why not
 }
@@ -38,42 +40,70 @@ func (r *search) lock(sh int) bool {
 // not used for the longest time, and in any case locks that dead processes
 // held. False: there is nothing to be had.
 func (r *search) makeRoom() bool {
+	e := r.e
 	if r.sweepAll(r.sh) {
 		return true
 	}
-	now := r.e.now()
-	if r.e.full == EvictLRU && now < r.e.gatherAfter.Load() && r.evict(r.sh) > 0 {
+	now := e.now()
+	if e.full == EvictLRU && now < e.gatherAfter.Load() && r.evictSome() {
 		return true
 	}
 	if r.gather() > 0 {
 		return true
 	}
-	r.e.gatherAfter.Store(now + gatherEvery)
 	// Of the others too: their expired entries go before any that live.
 	for from := range r.others() {
 		if r.sweepAll(from) && r.gather() > 0 {
 			return true
 		}
 	}
-	if r.e.full != EvictLRU {
-		r.collectAll()
-		if r.gather() > 0 {
-			return true
+	e.gatherAfter.Store(now + gatherEvery)
+	if e.full != EvictLRU {
+		if now >= e.collectAfter.Load() {
+			r.collectAll()
+			e.collectAfter.Store(now + gatherEvery)
+			if r.gather() > 0 {
+				return true
+			}
 		}
-		if r.e.now() < r.e.reapAfter.Load() {
+		if now < e.reapAfter.Load() {
 			return false
 		}
 	}
-	if r.evict(r.sh) > 0 {
+	if r.evictSome() {
 		return true
 	}
-	for from := range r.others() {
-		if r.evict(from) > 0 {
-			return r.gather() > 0
+	e.reapAfter.Store(e.now() + reapEvery)
+	return false
+}
+
+// evictSome has a shard give up entries: the one that needs the room, if it has
+// any to give. For what is large beside a shard some of all of them do in turn:
+// it would empty a single one, of what is used most too.
+func (r *search) evictSome() bool {
+	e := r.e
+	more := 1
+	if r.need > e.g.perShard/8 {
+		more = turns
+	} else {
+		r.turn = 0
+	}
+	done := false
+	for range e.g.shards {
+		from := (r.sh + r.turn) % e.g.shards
+		r.turn++
+		if !r.evict(from) {
+			continue
+		}
+		done = true
+		if more--; more == 0 {
+			break
 		}
 	}
-	r.e.reapAfter.Store(r.e.now() + reapEvery)
-	return false
+	if done {
+		r.gather() // nothing: its own gave, or others were quicker, and there may be more
+	}
+	return done
 }
 
 // others gives the other shards, those that follow first.
@@ -153,7 +183,10 @@ func (e *Embedded) sweepBucket(sh, link int, now int64) (removed int) {
 		switch {
 		case st.expiry == 0:
 		case st.expired(now):
-			e.unlink(sh, place{link, b, e.m.get(next)}, &st)
+			if e.unlink(sh, place{link, b, e.m.get(next)}, &st) != nil {
+				e.cut(sh, link)
+				return removed
+			}
 			e.count(cExpired)
 			removed++
 			continue // link has the next one now
@@ -175,20 +208,23 @@ func (e *Embedded) cut(sh, link int) {
 	e.commit(sh, &j)
 }
 
-// evict removes entries of a shard until enough blocks are free, and gives how
-// many it removed. Locks and semaphores of the living stay.
-func (r *search) evict(sh int) (removed int) {
+// evict removes entries of a shard until enough blocks are free, a few at a
+// time. False: it has none that may go. Locks and semaphores of the living stay.
+func (r *search) evict(sh int) bool {
 	e := r.e
 	if e.full != EvictLRU && e.m.get(shard(sh)+sNamed) == 0 || !r.lock(sh) {
-		return 0
+		return false
 	}
 	defer e.unlock(sh)
+	if e.available(sh) >= r.need {
+		return true // somebody else made room since
+	}
+	removed := 0
 	for removed < evictStep && e.available(sh) < r.need {
 		at, st, ok := e.leastUsed(sh)
-		if !ok {
+		if !ok || e.unlink(sh, at, &st) != nil {
 			break
 		}
-		e.unlink(sh, at, &st)
 		if st.kind == kindValue {
 			e.count(cEvicted)
 		} else {
@@ -196,7 +232,7 @@ func (r *search) evict(sh int) (removed int) {
 		}
 		removed++
 	}
-	return removed
+	return removed > 0
 }
 
 // leastUsed gives the one of the next few entries that was not used for the

@@ -18,7 +18,7 @@ func (e *Embedded) warm(sh int, hash uint64) {
 // still when the operations come.
 const warmMost = 16
 
-// warmBlocks is how many blocks of an entry Warm looks at: those of a small
+// warmBlocks is how many blocks of an entry are looked at: those of a small
 // value. The words of a longer one follow each other, and the processor sees
 // that itself.
 const warmBlocks = 3
@@ -51,8 +51,8 @@ func (e *Embedded) Warm(keys [][]byte) {
 	}
 }
 
-// warmEntry reads the first and the last block of the entry with a hash, which
-// is in the bucket that begins with a link.
+// warmEntry reads the first blocks of the entry with a hash, which is in the
+// bucket that begins with a link.
 func (e *Embedded) warmEntry(hash, link uint64) {
 	for range maxWarm {
 		if !e.g.valid(link) {
@@ -60,8 +60,10 @@ func (e *Embedded) warmEntry(hash, link uint64) {
 		}
 		head := e.g.block(link)
 		if e.m.get(head+bHash) == hash {
-			if last := e.m.get(head + bLast); e.g.valid(last) {
-				e.m.get(e.g.block(last) + bNext)
+			for range warmBlocks - 1 {
+				if link = e.m.get(e.g.block(link) + bNext); !e.g.valid(link) {
+					return
+				}
 			}
 			return
 		}

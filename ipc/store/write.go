@@ -29,19 +29,28 @@ func (e *Embedded) write(sh int, c *change, at place, st *stored, now int64) (ne
 	}
 	s := shard(sh)
 	c.version = e.m.get(s+sVersion) + 1
+	r := record{hash: c.hash, kind: c.kind, value: c.value, version: c.version, expiry: until, chain: at.after}
 	sp, ok := e.supply(sh, n)
-	if !ok || !e.fill(&sp, &record{
-		hash: c.hash, kind: c.kind, value: c.value, version: c.version, expiry: until, chain: at.after,
-	}, c.key, now) {
+	if !ok || !e.fill(&sp, &r, c.key, now) {
+		// What is damaged is the list, and not the entry that is to be replaced.
 		e.dropFree(sh)
-		return 0, ErrCorrupt
+		if e.available(sh) < n {
+			return n, nil
+		}
+		if sp, ok = e.supply(sh, n); !ok || !e.fill(&sp, &r, c.key, now) {
+			return n, nil
+		}
 	}
 	e.noteExpiry(sh, until)
 	var j journal
 	blocks := e.m.get(s+sInEntries) + uint64(n)
 	if at.block != 0 {
 		m := blocksOf(st.key, st.value)
-		j.set(e.g.block(st.last)+bNext, sp.free)
+		last, ok := e.tail(at.block, m)
+		if !ok {
+			return 0, ErrCorrupt
+		}
+		j.set(e.g.block(last)+bNext, sp.free)
 		sp.free, sp.count = at.block, sp.count+uint64(m)
 		blocks -= uint64(m)
 	} else {
@@ -71,18 +80,23 @@ func counter(kind uint8) int {
 }
 
 // unlink takes an entry out and frees its blocks.
-func (e *Embedded) unlink(sh int, at place, st *stored) {
+func (e *Embedded) unlink(sh int, at place, st *stored) error {
 	m := blocksOf(st.key, st.value)
+	last, ok := e.tail(at.block, m)
+	if !ok {
+		return ErrCorrupt
+	}
 	s := shard(sh)
 	var j journal
 	j.set(at.link, at.after)
-	j.set(e.g.block(st.last)+bNext, e.m.get(s+sFree))
+	j.set(e.g.block(last)+bNext, e.m.get(s+sFree))
 	j.set(s+sFree, at.block)
 	j.set(s+sFreeCount, e.m.get(s+sFreeCount)+uint64(m))
 	j.set(s+sInEntries, e.m.get(s+sInEntries)-uint64(m))
 	count := s + counter(st.kind)
 	j.set(count, e.m.get(count)-1)
 	e.commit(sh, &j)
+	return nil
 }
 
 // dropFree gives up a free list that leads nowhere.
