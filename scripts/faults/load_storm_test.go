@@ -101,13 +101,17 @@ func (p *Pool) scale(t testing.TB, n int) {
 	}
 }
 
-// logLines counts the lines of the pool's log with a text.
-func (p *Pool) logLines(text string) int {
+// logLines counts the lines of the pool's log that have all of some texts.
+func (p *Pool) logLines(texts ...string) int {
 	n := 0
+lines:
 	for line := range strings.SplitSeq(p.Err.String(), "\n") {
-		if strings.Contains(line, text) {
-			n++
+		for _, text := range texts {
+			if !strings.Contains(line, text) {
+				continue lines
+			}
 		}
+		n++
 	}
 	return n
 }
