@@ -53,7 +53,7 @@ func TestStoreThatEvictsRefusesNobody(t *testing.T) {
 	for _, c := range []struct {
 		size         int64
 		small, large int // values of a writer
-	}{{512 << 10, 20_000, 0}, {1 << 20, 20_000, 0}, {4 << 20, 20_000, 10}, {8 << 20, 20_000, 10}} {
+	}{{512 << 10, 10_000, 0}, {1 << 20, 10_000, 0}, {4 << 20, 10_000, 3}} {
 		e := Private(Config{Size: c.size})
 		var all sync.WaitGroup
 		write := func(who string, n, size int) {

@@ -93,11 +93,14 @@ func TestFailoverLosesWritesAndInventsNone(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f := startReplicated(t)
-			if c.guard {
-				f.primary.ask(t, "config", "set", "min-replicas-to-write", "1", "min-replicas-max-lag", "1")
-			}
 			f.write(t, 50)
 			f.waitInStep(t)
+			if c.guard { // from when the primary has heard of the replica within the last second
+				f.primary.ask(t, "config", "set", "min-replicas-to-write", "1", "min-replicas-max-lag", "1")
+				Eventually(t, "the primary counts on its replica", func() bool {
+					return strings.Contains(f.primary.ask(t, "info", "replication"), "min_slaves_good_slaves:1")
+				})
+			}
 			var held store.Token
 			if c.behind {
 				f.link.silence()
