@@ -60,10 +60,12 @@ func (e *Embedded) warmEntry(hash, link uint64) {
 		}
 		head := e.g.block(link)
 		if e.m.get(head+bHash) == hash {
-			for range warmBlocks - 1 {
-				if link = e.m.get(e.g.block(link) + bNext); !e.g.valid(link) {
-					return
-				}
+			// The blocks of an entry mostly follow each other: reading them for
+			// where they are likely to be waits once, following the links
+			// would wait for each.
+			e.m.get(head + bPayload)
+			for at := head + blockWords; at < min(head+warmBlocks*blockWords, len(e.m)); at += blockWords {
+				e.m.get(at + bNext)
 			}
 			return
 		}
