@@ -51,14 +51,16 @@ const (
 	valueSize = 256
 )
 
-// keys gives the keys of so many entries, one after the other.
-func keys(n int) string {
-	var b strings.Builder
-	b.Grow(n * keySize)
-	for i := range n {
-		fmt.Fprintf(&b, "session/%08d", i)
+// key gives the key of an entry. It is made for each operation, as a program
+// makes it from a cookie: a table of them in each process would be memory that
+// competes with what is measured for the caches.
+func key(i int) string {
+	b := [keySize]byte([]byte("session/00000000"))
+	for at := keySize - 1; i > 0; at-- {
+		b[at] = '0' + byte(i%10)
+		i /= 10
 	}
-	return b.String()
+	return string(b[:])
 }
 
 // runWorker answers each line of stdin with one of stdout: "fill", "get
@@ -77,7 +79,7 @@ func runWorker() error {
 	if err != nil {
 		return err
 	}
-	w := measure{b, entries, keys(entries), make([]byte, valueSize), rand.New(rand.NewPCG(seed, seed))}
+	w := measure{b, entries, make([]byte, valueSize), rand.New(rand.NewPCG(seed, seed))}
 	for i := range w.value {
 		w.value[i] = byte(i)
 	}
@@ -113,19 +115,16 @@ func cpu() (int64, error) {
 type measure struct {
 	backend
 	entries int
-	keys    string
 	value   []byte
 	random  *rand.Rand
 }
-
-func (m *measure) key(i int) string { return m.keys[i*keySize : (i+1)*keySize] }
 
 func (m *measure) obey(line string) (n int, took time.Duration, err error) {
 	verb, rest, _ := strings.Cut(line, " ")
 	began := time.Now()
 	if verb == "fill" {
 		for i := range m.entries {
-			if err := m.set(m.key(i), m.value); err != nil {
+			if err := m.set(key(i), m.value); err != nil {
 				return 0, 0, err
 			}
 		}
@@ -158,7 +157,7 @@ const batch = 64
 
 func (m *measure) gets(n int) error {
 	for range n {
-		if err := m.get(m.key(m.random.IntN(m.entries))); err != nil {
+		if err := m.get(key(m.random.IntN(m.entries))); err != nil {
 			return err
 		}
 	}
@@ -167,7 +166,7 @@ func (m *measure) gets(n int) error {
 
 func (m *measure) sets(n int) error {
 	for range n {
-		if err := m.set(m.key(m.random.IntN(m.entries)), m.value); err != nil {
+		if err := m.set(key(m.random.IntN(m.entries)), m.value); err != nil {
 			return err
 		}
 	}
