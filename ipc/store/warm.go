@@ -5,15 +5,6 @@ package store
 // of which says where the next one is. warm and Warm read these and have no
 // other effect. They trust nothing that they see.
 
-// maxWarm bounds the walk along a bucket.
-const maxWarm = 4
-
-// warm reads what a change of an entry is going to read, before the lock is
-// taken: nobody waits behind it while the memory comes.
-func (e *Embedded) warm(sh int, hash uint64) {
-	e.warmEntry(hash, e.m.get(e.g.bucket(sh, hash)))
-}
-
 // warmMost is how many keys Warm looks at: their lines are to be in the cache
 // still when the operations come.
 const warmMost = 16
@@ -51,9 +42,13 @@ func (e *Embedded) Warm(keys [][]byte) {
 	}
 }
 
-// warmEntry reads the first blocks of the entry with a hash, which is in the
-// bucket that begins with a link.
-func (e *Embedded) warmEntry(hash, link uint64) {
+// maxWarm bounds the walk of warm along a bucket.
+const maxWarm = 4
+
+// warm reads what a change of an entry is going to read, before the lock is
+// taken: nobody waits behind it while the memory comes.
+func (e *Embedded) warm(sh int, hash uint64) {
+	link := e.m.get(e.g.bucket(sh, hash))
 	for range maxWarm {
 		if !e.g.valid(link) {
 			return
