@@ -5,7 +5,6 @@ package faults
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -17,8 +16,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/anishathalye/porcupine"
 
 	"prefork/ipc/redis"
 	"prefork/ipc/store"
@@ -32,22 +29,13 @@ func TestHistoriesOverARedisServerAreLinearizable(t *testing.T) {
 	total := Count(t, 20_000)
 	url := fmt.Sprintf("redis://%s/0?timeout=10s&lease=1m", startRedis(t).addr())
 	p := startCalled(t, workers, each, "--store", url)
-	r := &recorder{
-		pool: p, keys: keys, locks: locks, base: time.Now(),
-		versions: map[string]map[uint64]uint64{}, deaths: map[int]span{},
-	}
-	var wg sync.WaitGroup
-	for i := range workers * each {
-		wg.Go(func() { r.client(t, rand.New(rand.NewPCG(uint64(i), 5)), int64(total)) })
-	}
-	wg.Wait()
+	r, clients := recordClients(t, p, keys, locks, workers*each, total)
+	clients.Wait()
 	if t.Failed() {
 		return
 	}
 	s := openRedis(t, url)
 	r.readAll(t, s)
-	began := time.Now()
-	result := porcupine.CheckOperationsTimeout(historyModel, r.ops, 3*time.Minute)
 	refused, by := 0, map[int]int{}
 	for _, op := range r.ops {
 		if op.Output.(opOutput).refused {
@@ -55,11 +43,8 @@ func TestHistoriesOverARedisServerAreLinearizable(t *testing.T) {
 		}
 		by[op.Input.(opInput).pid]++
 	}
-	Figure(t, "store-redis-histories", "%d operations of %d connections to %d processes on one redis-server, %d refused as conflicts: %s, checked in %v",
-		len(r.ops), workers*each, workers, refused, result, time.Since(began).Round(time.Millisecond))
-	if result != porcupine.Ok {
-		t.Errorf("the histories are %s; not linearizable: %v", result, r.culprits())
-	}
+	Figure(t, "store-redis-histories", "%d operations of %d connections to %d processes on one redis-server, %d refused as conflicts: %s",
+		len(r.ops), workers*each, workers, refused, r.judge(t))
 	if refused == 0 || r.unknown != 0 || len(by) != workers+1 { // and this process, which reads in the end
 		t.Errorf("%d refused, %d with an unknown end, operations by process: %v", refused, r.unknown, by)
 	}
@@ -175,14 +160,7 @@ func startReplicated(t *testing.T) *replicated {
 // would lead it to the primary itself after the time of a failover.
 func startSentinel(t *testing.T, primary *redisServer) *redisServer {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &redisServer{Port: ln.Addr().(*net.TCPAddr).Port, dir: tempDir(t)}
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
+	s := newRedisServer(t)
 	config := filepath.Join(s.dir, "sentinel.conf")
 	text := fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %s\nsentinel monitor sessions 127.0.0.1 %d 1\n"+
 		"sentinel down-after-milliseconds sessions 500\nsentinel failover-timeout sessions 120000\n", s.Port, s.dir, primary.Port)

@@ -29,7 +29,16 @@ func startRedis(t *testing.T) *redisServer {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Skip("missing: redis-server (Debian: redis-server)")
 	}
-	// It cannot choose a port by itself.
+	r := newRedisServer(t)
+	r.start(t)
+	t.Cleanup(func() { r.kill(t) })
+	return r
+}
+
+// newRedisServer gives one that is not started a port, which it cannot choose by
+// itself, and a folder.
+func newRedisServer(t *testing.T) *redisServer {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -38,8 +47,6 @@ func startRedis(t *testing.T) *redisServer {
 	if err := ln.Close(); err != nil {
 		t.Fatal(err)
 	}
-	r.start(t)
-	t.Cleanup(func() { r.kill(t) })
 	return r
 }
 

@@ -108,20 +108,7 @@ var _ = Role("called", func(args []string) {
 			if err != nil {
 				return err
 			}
-			go func() {
-				out, in := gob.NewEncoder(conn), gob.NewDecoder(conn)
-				err := out.Encode(os.Getpid())
-				for err == nil {
-					var c storeCall
-					if err = in.Decode(&c); err == nil {
-						err = out.Encode(c.do(w.Store()))
-					}
-				}
-				if !errors.Is(err, io.EOF) {
-					fmt.Fprintln(os.Stderr, "called:", err)
-				}
-				_ = conn.Close()
-			}()
+			go answerCalls(conn, func(c storeCall) (storeReply, error) { return c.do(w.Store()), nil })
 		}
 		if err := w.Ready(); err != nil {
 			return err
@@ -130,7 +117,28 @@ var _ = Role("called", func(args []string) {
 	})
 })
 
-// called is a pool of workers of that role.
+// answerCalls says who it is and does what comes on a connection, until it ends
+// or something cannot be done.
+func answerCalls[Call, Reply any](conn net.Conn, do func(Call) (Reply, error)) {
+	out, in := gob.NewEncoder(conn), gob.NewDecoder(conn)
+	err := out.Encode(os.Getpid())
+	for err == nil {
+		var c Call
+		var r Reply
+		if err = in.Decode(&c); err == nil {
+			r, err = do(c)
+		}
+		if err == nil {
+			err = out.Encode(r)
+		}
+	}
+	if !errors.Is(err, io.EOF) {
+		fmt.Fprintln(os.Stderr, "answer calls:", err)
+	}
+	_ = conn.Close()
+}
+
+// called is a pool of workers that connect to the test and do what it says.
 type called struct {
 	*Pool
 	Listener *net.UnixListener
@@ -141,10 +149,12 @@ type called struct {
 // each.
 func startCalled(t testing.TB, workers, each int, flags ...string) *called {
 	t.Helper()
-	return startCalledAt(t, Options{Flags: append([]string{"-w", strconv.Itoa(workers), "--drain-timeout", "1s"}, flags...)}, each)
+	o := Options{Flags: append([]string{"-w", strconv.Itoa(workers), "--drain-timeout", "1s"}, flags...)}
+	return startCalledAt(t, o, "called", strconv.Itoa(each))
 }
 
-func startCalledAt(t testing.TB, o Options, each int) *called {
+// startCalledAt starts a pool of a role that connects to its first argument.
+func startCalledAt(t testing.TB, o Options, role string, args ...string) *called {
 	t.Helper()
 	path := filepath.Join(tempDir(t), "calls")
 	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -152,7 +162,7 @@ func startCalledAt(t testing.TB, o Options, each int) *called {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
-	o.Command = RoleCommand(t, "called", path, strconv.Itoa(each))
+	o.Command = RoleCommand(t, role, append([]string{path}, args...)...)
 	return &called{Pool: Start(t, o), Listener: ln}
 }
 
@@ -195,13 +205,19 @@ func (c *called) next(t testing.TB) *caller {
 // call does one operation. An error says that the worker has gone: whether it
 // was done is not known.
 func (x *caller) call(c storeCall) (r storeReply, err error) {
+	err = x.exchange(c, &r)
+	return r, err
+}
+
+// exchange sends a call and waits for its reply.
+func (x *caller) exchange(c, reply any) error {
 	if err := x.conn.SetDeadline(time.Now().Add(2 * Patience)); err != nil {
-		return r, err
+		return err
 	}
 	if err := x.out.Encode(c); err != nil {
-		return r, err
+		return err
 	}
-	return r, x.in.Decode(&r)
+	return x.in.Decode(reply)
 }
 
 // must is call for a test that cannot go on without.

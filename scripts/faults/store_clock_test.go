@@ -6,11 +6,9 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
-	"encoding/gob"
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -103,28 +101,16 @@ var _ = Role("jumping", func(args []string) {
 		if err != nil {
 			return err
 		}
-		go func() {
-			out, in := gob.NewEncoder(conn), gob.NewDecoder(conn)
-			err := out.Encode(os.Getpid())
-			for err == nil {
-				var c clockCall
-				if err = in.Decode(&c); err != nil {
-					return // the test has ended
-				}
-				if c.Jump != 0 {
-					err = clock.jump(c.Jump)
-				}
-				r := clockReply{Wall: time.Now().Round(0)} // without the monotonic clock
-				if c.Call.Verb != "" {
-					r.Reply = c.Call.do(w.Store())
-				}
-				if err == nil {
-					err = out.Encode(r)
-				}
+		go answerCalls(conn, func(c clockCall) (r clockReply, err error) {
+			if c.Jump != 0 {
+				err = clock.jump(c.Jump)
 			}
-			fmt.Fprintln(os.Stderr, "jumping:", err)
-			_ = conn.Close()
-		}()
+			r.Wall = time.Now().Round(0) // without the monotonic clock
+			if c.Call.Verb != "" {
+				r.Reply = c.Call.do(w.Store())
+			}
+			return r, err
+		})
 		if err := w.Ready(); err != nil {
 			return err
 		}
@@ -135,26 +121,13 @@ var _ = Role("jumping", func(args []string) {
 // startJumping starts a pool of two such workers.
 func startJumping(t *testing.T, flags []string) (one, two *caller) {
 	t.Helper()
-	path := filepath.Join(tempDir(t), "calls")
-	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = ln.Close() })
-	p := &called{Pool: Start(t, Options{Flags: flags, Command: RoleCommand(t, "jumping", path)}), Listener: ln}
+	p := startCalledAt(t, Options{Flags: flags}, "jumping")
 	return p.next(t), p.next(t)
 }
 
 func (x *caller) ask(t *testing.T, c clockCall) (r clockReply) {
 	t.Helper()
-	err := x.conn.SetDeadline(time.Now().Add(2 * Patience))
-	if err == nil {
-		err = x.out.Encode(c)
-	}
-	if err == nil {
-		err = x.in.Decode(&r)
-	}
-	if err != nil {
+	if err := x.exchange(c, &r); err != nil {
 		t.Fatalf("%+v by worker %d: %v", c, x.PID, err)
 	}
 	return r

@@ -29,30 +29,43 @@ func TestHistoriesWithKillsAreLinearizable(t *testing.T) {
 	const workers, each, keys, locks = 4, 2, 500, 40
 	total := Count(t, 200_000)
 	p := startCalled(t, workers, each)
-	r := &recorder{
-		pool: p, keys: keys, locks: locks, base: time.Now(),
-		versions: map[string]map[uint64]uint64{}, deaths: map[int]span{},
-	}
-	var wg sync.WaitGroup
-	for i := range workers * each {
-		wg.Go(func() { r.client(t, rand.New(rand.NewPCG(uint64(i), 5)), int64(total)) })
-	}
+	r, clients := recordClients(t, p, keys, locks, workers*each, total)
 	kills := r.kill(t, int64(total), 1000)
-	wg.Wait()
+	clients.Wait()
 	if t.Failed() {
 		return
 	}
 	r.addDeaths()
 	r.readAll(t, p.openStore(t, store.Options{}))
+	Figure(t, "store-histories", "%d operations of %d connections to %d workers, %d kills, %d operations with an unknown end: %s",
+		len(r.ops), workers*each, workers, kills, r.unknown, r.judge(t))
+	r.wantNoticed(t)
+	checkStore(t, p.openStore(t, store.Options{}))
+}
+
+// recordClients has so many connections do operations until there are total of
+// them. It returns at once; clients is done when they are.
+func recordClients(t *testing.T, p *called, keys, locks, connections, total int) (r *recorder, clients *sync.WaitGroup) {
+	r = &recorder{
+		pool: p, keys: keys, locks: locks, base: time.Now(),
+		versions: map[string]map[uint64]uint64{}, deaths: map[int]span{},
+	}
+	clients = &sync.WaitGroup{}
+	for i := range connections {
+		clients.Go(func() { r.client(t, rand.New(rand.NewPCG(uint64(i), 5)), int64(total)) })
+	}
+	return r, clients
+}
+
+// judge looks for an order of all that was recorded, and says what came of it
+// and how long it took.
+func (r *recorder) judge(t *testing.T) string {
 	began := time.Now()
 	result := porcupine.CheckOperationsTimeout(historyModel, r.ops, 3*time.Minute)
-	Figure(t, "store-histories", "%d operations of %d connections to %d workers, %d kills, %d operations with an unknown end: %s, checked in %v",
-		len(r.ops), workers*each, workers, kills, r.unknown, result, time.Since(began).Round(time.Millisecond))
 	if result != porcupine.Ok {
 		t.Errorf("the histories are %s; not linearizable: %v", result, r.culprits())
 	}
-	r.wantNoticed(t)
-	checkStore(t, p.openStore(t, store.Options{}))
+	return fmt.Sprintf("%s, checked in %v", result, time.Since(began).Round(time.Millisecond))
 }
 
 // span is a time, in nanoseconds since the recorder's base.

@@ -23,7 +23,7 @@ func TestStoreTooLargeForTheMemoryCgroupIsRefused(t *testing.T) {
 	p := startCalledAt(t, Options{
 		Flags: []string{"-w", "1", "--store", "64MiB"},
 		Wrap:  []string{"sh", "-c", `echo $$ >"$0/cgroup.procs" && exec "$@"`, group},
-	}, 1)
+	}, "called", "1")
 	x := p.next(t)
 	r := x.must(t, storeCall{Verb: "Set", Key: "k", Value: []byte("v")})
 	if !strings.Contains(r.Error, "64") || !strings.Contains(r.Error, "32.0 MiB") || !strings.Contains(r.Error, "not enough memory") {
