@@ -104,14 +104,10 @@ func (p *Pool) scale(t testing.TB, n int) {
 // logLines counts the lines of the pool's log that have all of some texts.
 func (p *Pool) logLines(texts ...string) int {
 	n := 0
-lines:
 	for line := range strings.SplitSeq(p.Err.String(), "\n") {
-		for _, text := range texts {
-			if !strings.Contains(line, text) {
-				continue lines
-			}
+		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(line, text) }) {
+			n++
 		}
-		n++
 	}
 	return n
 }
